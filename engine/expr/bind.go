@@ -1,0 +1,258 @@
+package expr
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types"
+
+	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/event"
+)
+
+// Binder collects what the expressions of one mapping need: their look-ups in one Scanner, their names in Vars.
+// It belongs to one goroutine and is thrown away when the mapping is compiled.
+type Binder struct {
+	Scanner *event.Scanner
+	Vars    *Variables
+	reads   []string
+}
+
+func (b *Binder) read(path string) {
+	if !slices.Contains(b.reads, path) {
+		b.reads = append(b.reads, path)
+	}
+}
+
+// Bound is an expression made ready for evaluation.
+type Bound struct {
+	Node Node
+	// Const is the value where it is known without an event, nil otherwise.
+	Const *Value
+	// Reads lists the paths and keys of the event that the expression itself reads.
+	Reads []string
+	// Native is false where cel-go evaluates the expression, which is slower.
+	Native bool
+}
+
+// Bind makes an expression ready: known calls become Go closures over the slots of the scanner, constants are
+// folded, and whatever is left runs in cel-go. Both ways give the same values.
+func (x *Expr) Bind(b *Binder) (Bound, []Fault) { return x.bind(b, true) }
+
+// BindGeneral is Bind without closures: cel-go evaluates everything. Tests hold the two against each other.
+func (x *Expr) BindGeneral(b *Binder) (Bound, []Fault) { return x.bind(b, false) }
+
+func (x *Expr) bind(b *Binder, native bool) (Bound, []Fault) {
+	b.reads = nil
+	l := &lowering{b: b, x: x}
+	n, ok := l.lower(x.ast.NativeRep().Expr())
+	if len(l.faults) > 0 {
+		return Bound{}, l.faults
+	}
+	if ok && native {
+		bound := Bound{Node: n.node, Const: n.konst, Reads: b.reads, Native: true}
+		if n.konst != nil {
+			v := *n.konst
+			bound.Node = func(*Frame) Value { return v }
+		}
+		return bound, nil
+	}
+	node, err := x.plan(b)
+	if err != nil {
+		return Bound{}, []Fault{{To: len(x.source), Code: "bad-argument", Message: err.Error()}}
+	}
+	return Bound{Node: node, Reads: b.reads}, nil
+}
+
+// lowered is a node of the syntax tree made ready; konst is set where its value is known.
+type lowered struct {
+	node  Node
+	konst *Value
+}
+
+func constant(v Value) lowered {
+	v = v.detached()
+	return lowered{node: func(*Frame) Value { return v }, konst: &v}
+}
+
+type lowering struct {
+	b      *Binder
+	x      *Expr
+	faults []Fault
+}
+
+// lower compiles a node to a closure; false where only cel-go can evaluate it.
+func (l *lowering) lower(e ast.Expr) (lowered, bool) {
+	switch e.Kind() {
+	case ast.LiteralKind:
+		v := fromCEL(e.AsLiteral())
+		return constant(v), v.fail == nil
+	case ast.IdentKind:
+		return l.name(e.AsIdent())
+	case ast.ListKind:
+		return l.list(e.AsList().Elements())
+	case ast.MapKind:
+		return l.object(e.AsMap())
+	case ast.CallKind:
+		return l.call(e)
+	}
+	return lowered{}, false
+}
+
+func (l *lowering) name(name string) (lowered, bool) {
+	if i, ok := l.b.Vars.Index(name); ok {
+		if c := l.b.Vars.defs[i].Const; c != nil {
+			return constant(*c), true
+		}
+		return lowered{node: func(f *Frame) Value { return f.variable(i) }}, true
+	}
+	if v, ok := l.b.Vars.consts[name]; ok {
+		return constant(v), true
+	}
+	if name == eventName {
+		return lowered{node: func(f *Frame) Value { return JSONValue(f.json) }}, true
+	}
+	return lowered{}, false
+}
+
+func (l *lowering) all(list []ast.Expr) (nodes []lowered, constants, ok bool) {
+	constants, ok = true, true
+	for _, e := range list {
+		n, fine := l.lower(e)
+		ok = ok && fine
+		constants = constants && n.konst != nil
+		nodes = append(nodes, n)
+	}
+	return nodes, constants, ok
+}
+
+// call lowers a function of the library, an operator, or one of the few standard functions that mappings use.
+func (l *lowering) call(e ast.Expr) (lowered, bool) {
+	c := e.AsCall()
+	args := c.Args()
+	if c.IsMemberFunction() {
+		args = append([]ast.Expr{c.Target()}, args...)
+	}
+	fn, ours := functionsByName[c.FunctionName()]
+	if !ours || c.IsMemberFunction() {
+		return l.operator(e, c.FunctionName(), args)
+	}
+	nodes, constants, ok := l.all(args)
+	if !ok {
+		return lowered{}, false
+	}
+	l.checkMember(e, fn.Name, nodes)
+	run, err := l.b.prepare(fn, nodes)
+	if err != nil {
+		l.faults = append(l.faults, l.x.fault(e, "bad-argument", fn.Name+": "+err.Error()))
+		return lowered{}, false
+	}
+	reads := fn.Group == "Reading the event" || fn.Name == fnEvent || fn.Name == fnHasEvent
+	if constants && !fn.impure && !reads {
+		return l.fold(applyNode(run, nodes))
+	}
+	if reads && constants { // a path only: the arguments were used when it was bound
+		if fn.run == nil {
+			return lowered{node: func(f *Frame) Value { return run(f, nil) }}, true
+		}
+	}
+	return lowered{node: applyNode(run, nodes)}, true
+}
+
+// fold evaluates a node that needs no event. A failure stays where it is: the branch may never be taken.
+func (l *lowering) fold(n Node) (lowered, bool) {
+	f := NewFrame(nil)
+	f.scope = l.b.Vars
+	v := n(f)
+	if v.fail != nil {
+		return lowered{node: n}, true
+	}
+	return constant(v), true
+}
+
+// checkMember reports members that a constant object, such as settings or a table, does not have.
+func (l *lowering) checkMember(e ast.Expr, function string, args []lowered) {
+	if function != fnField && function != fnIndex || len(args) != 2 {
+		return
+	}
+	object, key := args[0].konst, args[1].konst
+	if object == nil || key == nil || object.kind != Object || key.kind != Text {
+		return
+	}
+	if _, ok := lookupMember(*object, key.str); ok {
+		return
+	}
+	f := l.x.fault(e, "unknown-name", fmt.Sprintf("there is no member %q here", key.str))
+	var keys []string
+	for k := range members(*object) {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	if s := diag.Suggest(key.str, keys); s != "" {
+		f.Hint = fmt.Sprintf("did you mean %q?", s)
+	} else if len(keys) <= 12 {
+		f.Hint = fmt.Sprintf("it has %q", keys)
+	}
+	l.faults = append(l.faults, f)
+}
+
+// prepare makes the implementation of a call whose constant arguments are known.
+func (b *Binder) prepare(fn *Function, args []lowered) (implementation, error) {
+	if fn.bind == nil {
+		return fn.run, nil
+	}
+	consts := make([]*Value, len(args))
+	for i, a := range args {
+		consts[i] = a.konst
+		if fn.param(i).Literal && (a.konst == nil || a.konst.kind != Text) {
+			return nil, fmt.Errorf("the %s must be a literal text", fn.param(i).Name)
+		}
+	}
+	return fn.bind(b, consts)
+}
+
+// applyNode evaluates the arguments on the stack of the frame; the first that fails is the result.
+func applyNode(run implementation, args []lowered) Node {
+	switch len(args) {
+	case 1:
+		a := args[0].node
+		return func(f *Frame) Value {
+			v := a(f)
+			if v.fail != nil {
+				return v
+			}
+			base := len(f.stack)
+			f.stack = append(f.stack, v)
+			out := run(f, f.stack[base:])
+			f.stack = f.stack[:base]
+			return out
+		}
+	}
+	return func(f *Frame) Value {
+		base := len(f.stack)
+		for i := range args {
+			v := args[i].node(f)
+			if v.fail != nil {
+				f.stack = f.stack[:base]
+				return v
+			}
+			f.stack = append(f.stack, v)
+		}
+		out := run(f, f.stack[base:])
+		f.stack = f.stack[:base]
+		return out
+	}
+}
+
+// literalValue is the value of a constant of the syntax tree.
+func literalValue(e ast.Expr) (Value, bool) {
+	if e.Kind() != ast.LiteralKind {
+		return NullValue, false
+	}
+	if _, isBytes := e.AsLiteral().(types.Bytes); isBytes {
+		return NullValue, false
+	}
+	v := fromCEL(e.AsLiteral())
+	return v, v.fail == nil
+}

@@ -1,0 +1,248 @@
+package expr
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
+	"github.com/google/cel-go/interpreter"
+	"github.com/tidwall/gjson"
+)
+
+// plan makes a node that cel-go evaluates. Calls of library functions are replaced by nodes that run the same
+// implementations as the closures do, on the same frame.
+func (x *Expr) plan(b *Binder) (Node, error) {
+	var failure error
+	decorate := func(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+		call, ok := i.(interpreter.InterpretableCall)
+		if !ok {
+			return i, nil
+		}
+		fn, ours := functionsByName[call.Function()]
+		if !ours || !strings.HasPrefix(call.OverloadID(), fn.Name+"_") {
+			return i, nil
+		}
+		args := make([]lowered, len(call.Args()))
+		for n, a := range call.Args() {
+			if c, ok := a.(interpreter.InterpretableConst); ok {
+				v := fromCEL(c.Value())
+				args[n].konst = &v
+			}
+		}
+		run, err := b.prepare(fn, args)
+		if err != nil {
+			failure = errors.Join(failure, fmt.Errorf("%s: %w", fn.Name, err))
+			return i, nil
+		}
+		return &libraryCall{id: i.ID(), args: call.Args(), run: run}, nil
+	}
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(decorate)}
+	if x.loops > 0 {
+		options = append(options, cel.CostLimit(maxCost))
+	}
+	program, err := x.scope.env.Program(x.ast, options...)
+	if err = errors.Join(failure, err); err != nil {
+		return nil, err
+	}
+	return func(f *Frame) Value {
+		out, _, err := program.Eval(f)
+		if err != nil {
+			return failWith(asFailure(err))
+		}
+		return fromCEL(out)
+	}, nil
+}
+
+func asFailure(err error) *Failure {
+	var f *Failure
+	if errors.As(err, &f) {
+		return f
+	}
+	reason := err.Error()
+	if strings.Contains(reason, "cost limit") {
+		reason = "the expression takes too many steps for this event"
+	}
+	// cel-go puts keys and values of the event into some messages: keep what comes before them.
+	reason, _, _ = strings.Cut(reason, ":")
+	return &Failure{Reason: reason, Err: fmt.Errorf("%w: %s", ErrEvaluation, reason)}
+}
+
+// ErrEvaluation marks failures that cel-go reports.
+var ErrEvaluation = errors.New("expression cannot be evaluated")
+
+// libraryCall evaluates a function of the library inside a cel-go program.
+type libraryCall struct {
+	id   int64
+	args []interpreter.InterpretableV2
+	run  implementation
+}
+
+// ID is the id of the syntax node.
+func (c *libraryCall) ID() int64 { return c.id }
+
+// Eval evaluates the call under an activation.
+func (c *libraryCall) Eval(a interpreter.Activation) ref.Val {
+	e, err := interpreter.NewExecutionFrame(a)
+	if err != nil {
+		return types.WrapErr(err)
+	}
+	defer e.Close()
+	return c.Exec(e)
+}
+
+// Exec evaluates the call in a frame of cel-go.
+func (c *libraryCall) Exec(e *interpreter.ExecutionFrame) ref.Val {
+	v, ok := e.ResolveName(frameName)
+	f, isFrame := v.(*Frame)
+	if !ok || !isFrame {
+		return types.WrapErr(ErrInternal)
+	}
+	base := len(f.stack)
+	for _, a := range c.args {
+		out := a.Exec(e)
+		if types.IsUnknownOrError(out) {
+			f.stack = f.stack[:base]
+			return out
+		}
+		f.stack = append(f.stack, fromCEL(out))
+	}
+	result := c.run(f, f.stack[base:])
+	f.stack = f.stack[:base]
+	return toCEL(result)
+}
+
+// toCEL makes a value for cel-go. Objects and lists keep their JSON text.
+func toCEL(v Value) ref.Val {
+	switch v.kind {
+	case Bool:
+		return types.Bool(v.num != 0)
+	case Int:
+		return types.Int(v.int())
+	case Double:
+		x, _ := v.float()
+		return types.Double(x)
+	case Number:
+		return numberVal{raw: v.str}
+	case Text:
+		return types.String(v.str)
+	case Object:
+		m := map[ref.Val]ref.Val{}
+		gjson.Parse(v.str).ForEach(func(k, e gjson.Result) bool {
+			m[types.String(k.Str)] = toCEL(JSONValue(e.Raw))
+			return true
+		})
+		return objectVal{types.NewRefValMap(types.DefaultTypeAdapter, m), v.str}
+	case List:
+		var list []ref.Val
+		gjson.Parse(v.str).ForEach(func(_, e gjson.Result) bool {
+			list = append(list, toCEL(JSONValue(e.Raw)))
+			return true
+		})
+		return listVal{types.NewRefValList(types.DefaultTypeAdapter, list), v.str}
+	case Failed:
+		return types.WrapErr(v.fail)
+	}
+	return types.NullValue
+}
+
+type objectVal struct {
+	traits.Mapper
+	raw string
+}
+
+type listVal struct {
+	traits.Lister
+	raw string
+}
+
+// numberVal is a whole number beyond 64 bits: it can be passed on, not computed with.
+type numberVal struct{ raw string }
+
+func (n numberVal) ConvertToNative(reflect.Type) (any, error) { return n.raw, nil }
+func (n numberVal) ConvertToType(ref.Type) ref.Val {
+	return types.NewErr("a number beyond 64 bits cannot be converted")
+}
+func (n numberVal) Equal(ref.Val) ref.Val { return types.False }
+func (n numberVal) Type() ref.Type        { return types.DoubleType }
+func (n numberVal) Value() any            { return n.raw }
+
+// fromCEL takes a value back from cel-go. Maps made there get their members sorted by key.
+func fromCEL(r ref.Val) Value {
+	switch v := r.(type) {
+	case types.Null:
+		return NullValue
+	case types.Bool:
+		return BoolValue(bool(v))
+	case types.Int:
+		return IntValue(int64(v))
+	case types.Double:
+		return DoubleValue(float64(v))
+	case types.String:
+		return TextValue(string(v))
+	case types.Uint:
+		return numberValue(fmt.Sprint(uint64(v)))
+	case types.Timestamp:
+		return TextValue(v.Time.Format(time.RFC3339Nano))
+	case numberVal:
+		return Value{kind: Number, str: v.raw}
+	case objectVal:
+		return Value{kind: Object, str: v.raw}
+	case listVal:
+		return Value{kind: List, str: v.raw}
+	case *types.Err:
+		return failWith(asFailure(v))
+	case traits.Mapper:
+		return mapFromCEL(v)
+	case traits.Lister:
+		out := []byte{'['}
+		for it := v.Iterator(); it.HasNext() == types.True; {
+			e := fromCEL(it.Next())
+			if e.fail != nil {
+				return e
+			}
+			if len(out) > 1 {
+				out = append(out, ',')
+			}
+			out = e.AppendJSON(out)
+		}
+		return Value{kind: List, str: string(append(out, ']'))}
+	}
+	return fail("a value of type %s cannot be written as JSON", r.Type().TypeName())
+}
+
+func mapFromCEL(m traits.Mapper) Value {
+	type entry struct {
+		key   string
+		value Value
+	}
+	var entries []entry
+	for it := m.Iterator(); it.HasNext() == types.True; {
+		k := it.Next()
+		key, ok := k.(types.String)
+		if !ok {
+			return fail("an object's keys must be text, got %s", k.Type().TypeName())
+		}
+		v := fromCEL(m.Get(k))
+		if v.fail != nil {
+			return v
+		}
+		entries = append(entries, entry{string(key), v})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+	out := []byte{'{'}
+	for i, e := range entries {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(AppendString(out, e.key), ':')
+		out = e.value.AppendJSON(out)
+	}
+	return Value{kind: Object, str: string(append(out, '}'))}
+}

@@ -1,0 +1,207 @@
+package expr
+
+import (
+	"strings"
+
+	"github.com/google/cel-go/cel"
+	"github.com/tidwall/gjson"
+
+	"github.com/erbd/erbd/engine/event"
+)
+
+var eventFunctions = []*Function{
+	{
+		Name: "get", Params: []Param{literal("path")}, Result: cel.DynType,
+		Doc:     "The value at a dotted path of objects; null where anything on the way is missing. Empty text, lists and objects count as null.",
+		Example: `get("data.id")`, Gives: `"c519"`,
+		bind: bindPath(func(f *Frame, s event.Slot, _ string) Value { return f.present(s) }),
+	},
+	{
+		Name: "find", Params: []Param{literal("key")}, Result: cel.DynType,
+		Doc:     "The value of a key wherever it is: the event itself first, then the objects in it, in order and in depth. Lists are not searched. Empty values count as null.",
+		Example: `find("session")`, Gives: `"77e9"`,
+		bind: func(b *Binder, consts []*Value) (implementation, error) {
+			key, err := constPath(consts[0])
+			if err != nil {
+				return nil, err
+			}
+			s := b.Scanner.Find(key)
+			b.read(key)
+			return func(f *Frame, _ []Value) Value { return f.present(s) }, nil
+		},
+	},
+	{
+		Name: "require", Params: []Param{literal("path")}, Result: cel.DynType,
+		Doc:     "Like get, but an event without the value is rejected.",
+		Example: `require("context.course_id")`, Gives: `"course-v1:edX+DemoX+2021"`,
+		bind: bindPath(func(f *Frame, s event.Slot, path string) Value {
+			if v := f.present(s); !v.IsNull() {
+				return v
+			}
+			return reject("%s is required but absent or empty", path)
+		}),
+	},
+	{
+		Name: "first", Params: []Param{literal("path")}, Variadic: true, Result: cel.DynType,
+		Doc:     "The first of several paths that has a value other than null, 0 or false; where none has, the last one's value.",
+		Example: `first("data.current_time", "data.currentTime")`, Gives: `69.855`,
+		bind: func(b *Binder, consts []*Value) (implementation, error) {
+			slots := make([]event.Slot, len(consts))
+			for i, c := range consts {
+				path, err := constPath(c)
+				if err != nil {
+					return nil, err
+				}
+				slots[i] = b.Scanner.Path(path)
+				b.read(path)
+			}
+			last := slots[len(slots)-1]
+			return func(f *Frame, _ []Value) Value {
+				for _, s := range slots[:len(slots)-1] {
+					if v := f.present(s); v.truthy() || v.fail != nil {
+						return v
+					}
+				}
+				return f.present(last)
+			}, nil
+		},
+	},
+	typedGet("get_text", "text", cel.DynType, `get_text("data.id")`, `"c519"`, Text),
+	typedGet("get_number", "a number", cel.DynType, `get_number("data.duration")`, `195`, Int, Double, Number),
+	typedGet("get_bool", "true or false", cel.DynType, `get_bool("data.undo")`, `false`, Bool),
+	typedGet("get_object", "an object", cel.DynType, `get_object("data.options")`, `{"followed":true}`, Object),
+	typedGet("get_list", "a list", cel.DynType, `get_list("data.answers")`, `["a","b"]`, List),
+	{
+		Name: "path", Params: []Param{text("path")}, Result: cel.DynType,
+		Doc:     "The value at a general gjson path, with list indexes, wildcards, queries and modifiers. Slower than get; empty values are kept.",
+		Example: `path("data.answers.#")`, Gives: `2`,
+		run: func(f *Frame, args []Value) Value {
+			p, ok := args[0].Text()
+			if !ok {
+				return wrongKind("path", "text", args[0])
+			}
+			return f.gjson(p)
+		},
+		impure: true,
+	},
+}
+
+// internalFunctions stand for syntax: null, event.a.b, value.member, has(…) and value[…].
+var internalFunctions = []*Function{
+	{Name: fnNull, Result: cel.DynType, run: func(*Frame, []Value) Value { return NullValue }},
+	{
+		Name: fnEvent, Params: []Param{literal("path")}, Result: cel.DynType,
+		bind: bindPath(func(f *Frame, s event.Slot, _ string) Value { return f.slot(s) }),
+	},
+	{
+		Name: fnHasEvent, Params: []Param{literal("path")}, Result: cel.BoolType,
+		bind: bindPath(func(f *Frame, s event.Slot, _ string) Value { return BoolValue(f.spans[s].Kind != 0) }),
+	},
+	{Name: fnField, Params: []Param{dyn("value"), literal("key")}, Result: cel.DynType, run: func(f *Frame, a []Value) Value { return member(a[0], a[1].str) }},
+	{Name: fnHasField, Params: []Param{dyn("value"), literal("key")}, Result: cel.BoolType, run: func(f *Frame, a []Value) Value {
+		_, ok := lookupMember(a[0], a[1].str)
+		return BoolValue(ok)
+	}},
+	{Name: fnIndex, Params: []Param{dyn("value"), dyn("key")}, Result: cel.DynType, run: func(f *Frame, a []Value) Value { return index(a[0], a[1]) }},
+}
+
+const (
+	fnEvent    = "@event"
+	fnHasEvent = "@has_event"
+	fnField    = "@field"
+	fnHasField = "@has_field"
+	fnIndex    = "@index"
+	fnNull     = "@null"
+)
+
+func bindPath(read func(f *Frame, s event.Slot, path string) Value) func(*Binder, []*Value) (implementation, error) {
+	return func(b *Binder, consts []*Value) (implementation, error) {
+		path, err := constPath(consts[0])
+		if err != nil {
+			return nil, err
+		}
+		s := b.Scanner.Path(path)
+		b.read(path)
+		return func(f *Frame, _ []Value) Value { return read(f, s, path) }, nil
+	}
+}
+
+func constPath(c *Value) (string, error) {
+	return c.str, event.CheckPath(c.str)
+}
+
+func typedGet(name, want string, result *cel.Type, example, gives string, kinds ...Kind) *Function {
+	return &Function{
+		Name: name, Params: []Param{literal("path")}, Result: result,
+		Doc:     "Like get, but an event that has something other than " + want + " there is rejected. An absent value is null.",
+		Example: example, Gives: gives,
+		bind: bindPath(func(f *Frame, s event.Slot, path string) Value {
+			v := f.present(s)
+			if v.kind == Null || v.kind == Failed {
+				return v
+			}
+			for _, k := range kinds {
+				if v.kind == k {
+					return v
+				}
+			}
+			return fail("%s: expected %s, got %s", path, want, v.kind)
+		}),
+	}
+}
+
+// lookupMember finds a member of an object; where a key comes twice the last one counts.
+func lookupMember(v Value, key string) (Value, bool) {
+	if v.kind != Object {
+		return NullValue, false
+	}
+	var found gjson.Result
+	ok := false
+	gjson.Parse(v.str).ForEach(func(k, m gjson.Result) bool {
+		if k.Str == key {
+			found, ok = m, true
+		}
+		return true
+	})
+	if !ok {
+		return NullValue, false
+	}
+	return JSONValue(found.Raw), true
+}
+
+func member(v Value, key string) Value {
+	m, _ := lookupMember(v, key)
+	return m
+}
+
+func index(v, key Value) Value {
+	switch {
+	case v.kind == Null:
+		return NullValue
+	case v.kind == Object && key.kind == Text:
+		return member(v, key.str)
+	case v.kind == Object && key.kind == Null:
+		return NullValue
+	case v.kind == List && key.kind == Int:
+		n := key.int()
+		result, i := NullValue, int64(0)
+		gjson.Parse(v.str).ForEach(func(_, m gjson.Result) bool {
+			if i == n {
+				result = JSONValue(m.Raw)
+				return false
+			}
+			i++
+			return true
+		})
+		return result
+	}
+	return fail("%s cannot be indexed with %s", v.kind, key.kind)
+}
+
+// at walks a dotted path of objects inside a value.
+func at(v Value, path string) Value {
+	for key := range strings.SplitSeq(path, ".") {
+		v = member(v, key)
+	}
+	return v
+}

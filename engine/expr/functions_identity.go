@@ -1,0 +1,227 @@
+package expr
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/uuid"
+
+	"github.com/erbd/erbd/engine/lookup"
+)
+
+var identityFunctions = []*Function{
+	{
+		Name: "iri", Params: []Param{dyn("root"), text("type"), dyn("id")}, Result: cel.DynType,
+		Doc:     "root/type/id; null where the id is null. Objects and lists are refused as ids.",
+		Example: `iri("http://localhost:18000", "xblock", get("data.id"))`, Gives: `"http://localhost:18000/xblock/c519"`,
+		run: func(f *Frame, args []Value) Value {
+			if args[2].kind == Null {
+				return NullValue
+			}
+			if args[0].kind != Text {
+				return wrongKind("iri", "text as root", args[0])
+			}
+			start := len(f.scratch)
+			dst := append(append(append(append(f.scratch, args[0].str...), '/'), args[1].str...), '/')
+			dst, ok := args[2].AppendText(dst)
+			if !ok {
+				return wrongKind("iri", "text as id", args[2])
+			}
+			f.scratch = dst
+			return TextValue(f.since(start))
+		},
+	},
+	{
+		Name: "block_id", Params: []Param{dyn("course"), text("type"), dyn("block")}, Result: cel.DynType,
+		Doc:     "The id of a block of a course, from the course id and the block's own part: block-v1:ORG+C+R+type@T+block@B, with the version of the course id, and ccx- in front for custom courses. Null where the course or the block is null.",
+		Example: `block_id("course-v1:edX+DemoX+2021", "video", "c519")`, Gives: `"block-v1:edX+DemoX+2021+type@video+block@c519"`,
+		run: func(f *Frame, args []Value) Value {
+			course, block := args[0], args[2]
+			if course.kind == Null || block.kind == Null {
+				return NullValue
+			}
+			if course.kind != Text {
+				return wrongKind("block_id", "text as course id", course)
+			}
+			version, run, ok := strings.Cut(course.str, ":")
+			if !ok {
+				return fail("block_id: the course id has no version, such as course-v1:")
+			}
+			start := len(f.scratch)
+			dst := f.scratch
+			if strings.Contains(version, "ccx") {
+				dst = append(dst, "ccx-"...)
+			}
+			dst = append(dst, "block-"...)
+			dst = append(dst, version[strings.LastIndexByte(version, '-')+1:]...)
+			dst = append(append(dst, ':'), run...)
+			dst = append(append(dst, "+type@"...), args[1].str...)
+			dst = append(dst, "+block@"...)
+			if dst, ok = block.AppendText(dst); !ok {
+				return wrongKind("block_id", "text as block", block)
+			}
+			f.scratch = dst
+			return TextValue(f.since(start))
+		},
+	},
+	{
+		Name: "uuid5", Params: []Param{dyn("namespace"), dyn("name")}, Result: cel.DynType,
+		Doc:     "The version 5 UUID of a name in a namespace, which is a UUID as text. Null where the name is null.",
+		Example: `uuid5("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "python.org")`, Gives: `"886313e1-3b8a-5372-9b90-0c9aee199e5d"`,
+		run: func(f *Frame, args []Value) Value {
+			ns, name := args[0], args[1]
+			if name.kind == Null {
+				return NullValue
+			}
+			if ns.kind != Text || name.kind != Text {
+				return fail("uuid5: expected two texts, got %s and %s", ns.kind, name.kind)
+			}
+			space, err := uuid.Parse(ns.str)
+			if err != nil {
+				return fail("uuid5: the namespace is no UUID")
+			}
+			start := len(f.scratch)
+			f.scratch = append(append(f.scratch, space[:]...), name.str...)
+			sum := sha1.Sum(f.scratch[start:])
+			sum[6] = sum[6]&0x0f | 0x50
+			sum[8] = sum[8]&0x3f | 0x80
+			f.scratch = appendUUID(f.scratch[:start], sum[:16])
+			return TextValue(f.since(start))
+		},
+	},
+	{
+		Name: "sha1_hex", Params: []Param{dyn("text")}, Result: cel.DynType,
+		Doc:     "The SHA-1 of a text in hexadecimal digits. Null stays null.",
+		Example: `sha1_hex("abc")`, Gives: `"a9993e364706816aba3e25717850c26c9cd0d89d"`,
+		run: func(f *Frame, args []Value) Value {
+			switch args[0].kind {
+			case Null:
+				return NullValue
+			case Text:
+			default:
+				return wrongKind("sha1_hex", "text", args[0])
+			}
+			sum := sha1.Sum([]byte(args[0].str))
+			return TextValue(f.build(func(dst []byte) []byte { return hex.AppendEncode(dst, sum[:]) }))
+		},
+	},
+	{
+		Name: "user", Params: []Param{dyn("key"), literal("field")}, Result: cel.DynType, impure: true,
+		Doc:     "A field of an LMS user, who is named by id or username: id, username, email, or the external id of a type (xapi, caliper, lti). An unknown user rejects the event.",
+		Example: `user(get("context.username"), "username")`, Gives: `"learner1"`,
+		run: func(f *Frame, args []Value) Value {
+			u, failed := f.user(args[0])
+			if failed != nil {
+				return failWith(failed)
+			}
+			return userField(u, args[1].str)
+		},
+	},
+	{
+		Name: "user_or", Params: []Param{dyn("key"), literal("field"), dyn("other")}, Result: cel.DynType, impure: true,
+		Doc:     "Like user, but an absent or unknown user, or one without the field, gives the third argument.",
+		Example: `user_or("nobody", "email", "unknown@example.com")`, Gives: `"unknown@example.com"`,
+		run: func(f *Frame, args []Value) Value {
+			u, failed := f.user(args[0])
+			switch {
+			case failed != nil && failed.Transient:
+				return failWith(failed)
+			case failed != nil:
+				return args[2]
+			}
+			if v := userField(u, args[1].str); v.kind != Null && v.kind != Failed {
+				return v
+			}
+			return args[2]
+		},
+	},
+	{
+		Name: "course_name", Params: []Param{dyn("id")}, Result: cel.DynType, impure: true,
+		Doc:     "The display name of a course. An unknown course or a malformed id rejects the event; null stays null.",
+		Example: `course_name("course-v1:edX+DemoX+2021")`, Gives: `"Demonstration Course"`,
+		run: func(f *Frame, args []Value) Value {
+			if args[0].kind == Null {
+				return NullValue
+			}
+			id, ok := args[0].Text()
+			if !ok {
+				return wrongKind("course_name", "a course id", args[0])
+			}
+			c, err := f.directory.Course(f.ctx, id)
+			switch {
+			case err == nil:
+				return TextValue(c.DisplayName)
+			case errors.Is(err, lookup.ErrUnknownCourse):
+				return failWith(&Failure{Reason: "the course is unknown", Err: err})
+			case errors.Is(err, lookup.ErrBadCourseID):
+				return failWith(&Failure{Reason: "the course id is malformed", Err: err})
+			}
+			return failWith(&Failure{Reason: "the course could not be looked up", Err: err, Transient: true})
+		},
+	},
+}
+
+// user looks up a user by a key of the event.
+func (f *Frame) user(key Value) (*lookup.User, *Failure) {
+	var name string
+	switch key.kind {
+	case Null:
+		return nil, &Failure{Reason: "the event names no user", Err: ErrRejected}
+	case Text:
+		name = key.str
+	case Int:
+		name = f.build(func(dst []byte) []byte { return strconv.AppendInt(dst, key.int(), 10) })
+	case Double:
+		// A database takes the whole part of a fractional id, and so the reference did.
+		x, _ := key.float()
+		if math.Abs(x) >= 1<<53 {
+			return nil, &Failure{Reason: "user: the user id is out of range"}
+		}
+		name = f.build(func(dst []byte) []byte { return strconv.AppendInt(dst, int64(x), 10) })
+	case Failed:
+		return nil, key.fail
+	default:
+		return nil, &Failure{Reason: "user: expected a user id or name, got " + key.kind.String()}
+	}
+	u, err := f.directory.User(f.ctx, name)
+	switch {
+	case err == nil:
+		return u, nil
+	case errors.Is(err, lookup.ErrUnknownUser):
+		return nil, &Failure{Reason: "the user is unknown", Err: err}
+	}
+	return nil, &Failure{Reason: "the user could not be looked up", Err: err, Transient: true}
+}
+
+func userField(u *lookup.User, field string) Value {
+	var s string
+	switch field {
+	case "id":
+		return IntValue(u.ID)
+	case "username":
+		s = u.Username
+	case "email":
+		s = u.Email
+	default:
+		if s = u.ExternalIDs[field]; s == "" {
+			return fail("the user has no external id of type %q", field)
+		}
+	}
+	if s == "" {
+		return NullValue
+	}
+	return TextValue(s)
+}
+
+func appendUUID(dst, u []byte) []byte {
+	dst = hex.AppendEncode(dst, u[0:4])
+	dst = hex.AppendEncode(append(dst, '-'), u[4:6])
+	dst = hex.AppendEncode(append(dst, '-'), u[6:8])
+	dst = hex.AppendEncode(append(dst, '-'), u[8:10])
+	return hex.AppendEncode(append(dst, '-'), u[10:16])
+}

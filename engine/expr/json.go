@@ -1,0 +1,145 @@
+package expr
+
+import (
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/tidwall/gjson"
+)
+
+const hexDigits = "0123456789abcdef"
+
+// plain marks the ASCII bytes that stand for themselves in a JSON string.
+var plain = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c >= 0x20 && c != '"' && c != '\\'
+	}
+	return t
+}()
+
+// AppendString appends s as a JSON string. Only what JSON demands is escaped.
+func AppendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	dst = AppendEscaped(dst, s)
+	return append(dst, '"')
+}
+
+// AppendEscaped appends the inside of a JSON string.
+func AppendEscaped(dst []byte, s string) []byte {
+	start := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if plain[c] {
+			continue
+		}
+		dst = append(dst, s[start:i]...)
+		dst = appendEscape(dst, c)
+		start = i + 1
+	}
+	return append(dst, s[start:]...)
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\t':
+		return append(dst, '\\', 't')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\b':
+		return append(dst, '\\', 'b')
+	case '\f':
+		return append(dst, '\\', 'f')
+	}
+	return append(dst, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+}
+
+// appendDouble writes the shortest digits that read back as f, with a fraction or an exponent, so that a
+// double never looks like a whole number: 1.0, 0.1, 1e+16, 1e-05.
+func appendDouble(dst []byte, f float64) []byte {
+	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
+		return strconv.AppendFloat(dst, f, 'e', -1, 64)
+	}
+	start := len(dst)
+	dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
+	for _, c := range dst[start:] {
+		if c == '.' {
+			return dst
+		}
+	}
+	return append(dst, ".0"...)
+}
+
+// appendSpaced rewrites JSON text with a space behind ':' and ',' and canonical numbers and strings, the
+// form that statement ids are computed from. ascii writes every other character as \uXXXX.
+func appendSpaced(dst []byte, raw string, ascii bool) []byte {
+	r := gjson.Parse(raw)
+	switch {
+	case r.IsObject():
+		dst = append(dst, '{')
+		first := true
+		r.ForEach(func(k, v gjson.Result) bool {
+			if !first {
+				dst = append(dst, ',', ' ')
+			}
+			first = false
+			dst = appendText(dst, k.Str, ascii)
+			dst = append(dst, ':', ' ')
+			dst = appendSpaced(dst, v.Raw, ascii)
+			return true
+		})
+		return append(dst, '}')
+	case r.IsArray():
+		dst = append(dst, '[')
+		first := true
+		r.ForEach(func(_, v gjson.Result) bool {
+			if !first {
+				dst = append(dst, ',', ' ')
+			}
+			first = false
+			dst = appendSpaced(dst, v.Raw, ascii)
+			return true
+		})
+		return append(dst, ']')
+	case r.Type == gjson.String:
+		return appendText(dst, r.Str, ascii)
+	}
+	return JSONValue(raw).AppendJSON(dst)
+}
+
+func appendText(dst []byte, s string, ascii bool) []byte {
+	if !ascii {
+		return AppendString(dst, s)
+	}
+	dst = append(dst, '"')
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c < utf8.RuneSelf {
+			if c == 0x7f || !plain[c] {
+				dst = appendEscape(dst, c)
+			} else {
+				dst = append(dst, c)
+			}
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		i += n
+		if r >= 0x10000 {
+			r -= 0x10000
+			dst = appendUnit(dst, 0xd800+uint16(r>>10))
+			dst = appendUnit(dst, 0xdc00+uint16(r&0x3ff))
+			continue
+		}
+		dst = appendUnit(dst, uint16(r))
+	}
+	return append(dst, '"')
+}
+
+func appendUnit(dst []byte, u uint16) []byte {
+	return append(dst, '\\', 'u', hexDigits[u>>12], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
+}

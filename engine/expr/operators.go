@@ -1,0 +1,530 @@
+package expr
+
+import (
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
+	"github.com/tidwall/gjson"
+)
+
+// operator lowers the operators and standard functions of CEL that mappings use; what they do is CEL's.
+func (l *lowering) operator(e ast.Expr, name string, args []ast.Expr) (lowered, bool) {
+	switch name {
+	case operators.Conditional:
+		return l.conditional(args)
+	case operators.Add:
+		return l.sum(e)
+	case operators.In:
+		return l.in(args)
+	case "matches":
+		return l.matches(args)
+	}
+	run, ok := standard[name]
+	if !ok || len(args) != run.arity {
+		return lowered{}, false
+	}
+	nodes, constants, ok := l.all(args)
+	if !ok {
+		return lowered{}, false
+	}
+	var node Node
+	switch {
+	case name == operators.LogicalAnd:
+		node = logical(nodes[0].node, nodes[1].node, false)
+	case name == operators.LogicalOr:
+		node = logical(nodes[0].node, nodes[1].node, true)
+	case run.arity == 1:
+		a, one := nodes[0].node, run.one
+		node = func(f *Frame) Value {
+			v := a(f)
+			if v.fail != nil {
+				return v
+			}
+			return one(v)
+		}
+	default:
+		a, b, two := nodes[0].node, nodes[1].node, run.two
+		node = func(f *Frame) Value {
+			v := a(f)
+			if v.fail != nil {
+				return v
+			}
+			w := b(f)
+			if w.fail != nil {
+				return w
+			}
+			return two(v, w)
+		}
+	}
+	if constants {
+		return l.fold(node)
+	}
+	return lowered{node: node}, true
+}
+
+type standardFunction struct {
+	arity int
+	one   func(v Value) Value
+	two   func(v, w Value) Value
+}
+
+var standard = map[string]standardFunction{
+	operators.LogicalAnd:    {arity: 2},
+	operators.LogicalOr:     {arity: 2},
+	operators.LogicalNot:    {arity: 1, one: not},
+	operators.Equals:        {arity: 2, two: func(v, w Value) Value { return BoolValue(equal(v, w)) }},
+	operators.NotEquals:     {arity: 2, two: func(v, w Value) Value { return BoolValue(!equal(v, w)) }},
+	operators.Less:          {arity: 2, two: comparison("<", func(c int) bool { return c < 0 })},
+	operators.LessEquals:    {arity: 2, two: comparison("<=", func(c int) bool { return c <= 0 })},
+	operators.Greater:       {arity: 2, two: comparison(">", func(c int) bool { return c > 0 })},
+	operators.GreaterEquals: {arity: 2, two: comparison(">=", func(c int) bool { return c >= 0 })},
+	operators.Subtract:      {arity: 2, two: arithmetic("-", func(a, b float64) float64 { return a - b }, subtractInt)},
+	operators.Multiply:      {arity: 2, two: arithmetic("*", func(a, b float64) float64 { return a * b }, multiplyInt)},
+	operators.Divide:        {arity: 2, two: arithmetic("/", func(a, b float64) float64 { return a / b }, divideInt)},
+	operators.Negate:        {arity: 1, one: negate},
+	"size":                  {arity: 1, one: size},
+	"double":                {arity: 1, one: toDouble},
+	"startsWith":            {arity: 2, two: textTest("startsWith", strings.HasPrefix)},
+	"endsWith":              {arity: 2, two: textTest("endsWith", strings.HasSuffix)},
+	"contains":              {arity: 2, two: textTest("contains", strings.Contains)},
+}
+
+func (l *lowering) conditional(args []ast.Expr) (lowered, bool) {
+	cond, ok := l.lower(args[0])
+	if !ok {
+		return lowered{}, false
+	}
+	if cond.konst != nil {
+		if truth, isBool := cond.konst.Bool(); isBool {
+			taken, other := args[1], args[2]
+			if !truth {
+				taken, other = other, taken
+			}
+			// The branch never taken is checked too, but its look-ups are not made.
+			shadow := &lowering{b: &Binder{Scanner: l.b.Scanner.Empty(), Vars: l.b.Vars}, x: l.x}
+			shadow.lower(other)
+			l.faults = append(l.faults, shadow.faults...)
+			return l.lower(taken)
+		}
+	}
+	yes, ok1 := l.lower(args[1])
+	no, ok2 := l.lower(args[2])
+	if !ok1 || !ok2 {
+		return lowered{}, false
+	}
+	c, a, b := cond.node, yes.node, no.node
+	return lowered{node: func(f *Frame) Value {
+		v := c(f)
+		if v.kind != Bool {
+			if v.fail != nil {
+				return v
+			}
+			return fail("the condition before \"?\" must be true or false, it is %s", v.kind)
+		}
+		if v.num != 0 {
+			return a(f)
+		}
+		return b(f)
+	}}, true
+}
+
+// logical is && (absorbing false) and || (absorbing true): a side that decides hides the failure of the other.
+func logical(a, b Node, absorbing bool) Node {
+	return func(f *Frame) Value {
+		v := a(f)
+		if v.kind == Bool && (v.num != 0) == absorbing {
+			return v
+		}
+		w := b(f)
+		switch {
+		case w.kind == Bool && (w.num != 0) == absorbing:
+			return w
+		case v.fail != nil:
+			return v
+		case w.fail != nil:
+			return w
+		case v.kind != Bool:
+			return fail("a side of && or || must be true or false, it is %s", v.kind)
+		case w.kind != Bool:
+			return fail("a side of && or || must be true or false, it is %s", w.kind)
+		}
+		return w
+	}
+}
+
+// sum flattens a + b + c, so that texts are joined in one step.
+func (l *lowering) sum(e ast.Expr) (lowered, bool) {
+	var terms []ast.Expr
+	var flatten func(e ast.Expr)
+	flatten = func(e ast.Expr) {
+		if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == operators.Add && len(e.AsCall().Args()) == 2 {
+			flatten(e.AsCall().Args()[0])
+			terms = append(terms, e.AsCall().Args()[1])
+			return
+		}
+		terms = append(terms, e)
+	}
+	flatten(e)
+	nodes, constants, ok := l.all(terms)
+	if !ok {
+		return lowered{}, false
+	}
+	node := applyNode(func(f *Frame, args []Value) Value {
+		for _, v := range args {
+			if v.kind != Text {
+				return addAll(f, args)
+			}
+		}
+		start := len(f.scratch)
+		for _, v := range args {
+			f.scratch = append(f.scratch, v.str...)
+		}
+		return TextValue(f.since(start))
+	}, nodes)
+	if constants {
+		return l.fold(node)
+	}
+	return lowered{node: node}, true
+}
+
+func addAll(f *Frame, args []Value) Value {
+	sum := args[0]
+	for _, v := range args[1:] {
+		if sum = add(f, sum, v); sum.fail != nil {
+			return sum
+		}
+	}
+	return sum
+}
+
+var addNumbers = arithmetic("+", func(a, b float64) float64 { return a + b }, addInt)
+
+func add(f *Frame, v, w Value) Value {
+	switch {
+	case v.kind == Text && w.kind == Text:
+		return TextValue(f.build(func(dst []byte) []byte { return append(append(dst, v.str...), w.str...) }))
+	case v.kind == List && w.kind == List:
+		a, b := strings.TrimSpace(v.str[1:len(v.str)-1]), strings.TrimSpace(w.str[1:len(w.str)-1])
+		sep := ","
+		if a == "" || b == "" {
+			sep = ""
+		}
+		return Value{kind: List, str: "[" + a + sep + b + "]"}
+	}
+	return addNumbers(v, w)
+}
+
+// list lowers a list literal to JSON text.
+func (l *lowering) list(elements []ast.Expr) (lowered, bool) {
+	nodes, constants, ok := l.all(elements)
+	if !ok {
+		return lowered{}, false
+	}
+	node := applyNode(func(f *Frame, args []Value) Value {
+		return Value{kind: List, str: f.build(func(dst []byte) []byte {
+			dst = append(dst, '[')
+			for i, v := range args {
+				if i > 0 {
+					dst = append(dst, ',')
+				}
+				dst = v.AppendJSON(dst)
+			}
+			return append(dst, ']')
+		})}
+	}, nodes)
+	if constants {
+		return l.fold(node)
+	}
+	return lowered{node: node}, true
+}
+
+// object lowers a map literal with text keys to JSON text, its members sorted by key as everywhere in CEL.
+func (l *lowering) object(m ast.MapExpr) (lowered, bool) {
+	type entry struct {
+		key   string
+		value ast.Expr
+	}
+	var entries []entry
+	for _, item := range m.Entries() {
+		key, ok := literalText(item.AsMapEntry().Key())
+		if !ok {
+			return lowered{}, false
+		}
+		if slices.ContainsFunc(entries, func(e entry) bool { return e.key == key }) {
+			l.faults = append(l.faults, l.x.fault(item.AsMapEntry().Key(), "bad-argument", "the key "+strconv.Quote(key)+" comes twice"))
+			return lowered{}, false
+		}
+		entries = append(entries, entry{key, item.AsMapEntry().Value()})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+	values := make([]ast.Expr, len(entries))
+	for i, e := range entries {
+		values[i] = e.value
+	}
+	nodes, constants, ok := l.all(values)
+	if !ok {
+		return lowered{}, false
+	}
+	node := applyNode(func(f *Frame, args []Value) Value {
+		return Value{kind: Object, str: f.build(func(dst []byte) []byte {
+			dst = append(dst, '{')
+			for i, v := range args {
+				if i > 0 {
+					dst = append(dst, ',')
+				}
+				dst = append(AppendString(dst, entries[i].key), ':')
+				dst = v.AppendJSON(dst)
+			}
+			return append(dst, '}')
+		})}
+	}, nodes)
+	if constants {
+		return l.fold(node)
+	}
+	return lowered{node: node}, true
+}
+
+func (l *lowering) in(args []ast.Expr) (lowered, bool) {
+	nodes, constants, ok := l.all(args)
+	if !ok {
+		return lowered{}, false
+	}
+	test := contains
+	if set := nodes[1].konst; set != nil && (set.kind == List || set.kind == Object) {
+		texts, others := memberSet(*set)
+		test = func(v, set Value) Value {
+			if v.kind == Text {
+				return BoolValue(texts[v.str])
+			}
+			for _, o := range others {
+				if equal(v, o) {
+					return BoolValue(true)
+				}
+			}
+			return BoolValue(false)
+		}
+	}
+	node := applyNode(func(f *Frame, args []Value) Value { return test(args[0], args[1]) }, nodes)
+	if constants {
+		return l.fold(node)
+	}
+	return lowered{node: node}, true
+}
+
+func memberSet(set Value) (texts map[string]bool, others []Value) {
+	texts = map[string]bool{}
+	gjson.Parse(set.str).ForEach(func(k, m gjson.Result) bool {
+		if set.kind == Object {
+			texts[k.Str] = true
+		} else if v := JSONValue(m.Raw); v.kind == Text {
+			texts[v.str] = true
+		} else {
+			others = append(others, v)
+		}
+		return true
+	})
+	return texts, others
+}
+
+func contains(v, set Value) Value {
+	switch set.kind {
+	case Object:
+		_, ok := lookupMember(set, v.str)
+		return BoolValue(ok && v.kind == Text)
+	case List:
+		texts, others := memberSet(set)
+		found := v.kind == Text && texts[v.str]
+		return BoolValue(found || slices.ContainsFunc(others, func(o Value) bool { return equal(v, o) }))
+	}
+	return fail("\"in\" needs a list or an object, got %s", set.kind)
+}
+
+func (l *lowering) matches(args []ast.Expr) (lowered, bool) {
+	if len(args) != 2 {
+		return lowered{}, false
+	}
+	pattern, ok := literalText(args[1])
+	if !ok {
+		return lowered{}, false
+	}
+	n, ok := l.lower(args[0])
+	if !ok {
+		return lowered{}, false
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return lowered{}, false
+	}
+	return lowered{node: func(f *Frame) Value {
+		v := n.node(f)
+		switch v.kind {
+		case Failed:
+			return v
+		case Text:
+			return BoolValue(re.MatchString(v.str))
+		}
+		return wrongKind("matches", "text", v)
+	}}, true
+}
+
+func not(v Value) Value {
+	if v.kind != Bool {
+		return fail("\"!\" needs true or false, got %s", v.kind)
+	}
+	return BoolValue(v.num == 0)
+}
+
+func negate(v Value) Value {
+	switch v.kind {
+	case Int:
+		if v.int() != math.MinInt64 {
+			return IntValue(-v.int())
+		}
+	case Double:
+		return DoubleValue(-math.Float64frombits(v.num))
+	}
+	return fail("\"-\" needs a number, got %s", v.kind)
+}
+
+func size(v Value) Value {
+	switch v.kind {
+	case Text:
+		return IntValue(int64(utf8.RuneCountInString(v.str)))
+	case Object:
+		return IntValue(int64(len(members(v))))
+	case List:
+		n := int64(0)
+		gjson.Parse(v.str).ForEach(func(_, _ gjson.Result) bool { n++; return true })
+		return IntValue(n)
+	}
+	return fail("size needs text, a list or an object, got %s", v.kind)
+}
+
+func toDouble(v Value) Value {
+	switch v.kind {
+	case Int, Double:
+		x, _ := v.float()
+		return DoubleValue(x)
+	case Text:
+		x, err := strconv.ParseFloat(v.str, 64)
+		if err != nil {
+			return fail("double: the text is no number")
+		}
+		return DoubleValue(x)
+	}
+	return fail("double needs a number or text, got %s", v.kind)
+}
+
+func textTest(name string, test func(s, t string) bool) func(v, w Value) Value {
+	return func(v, w Value) Value {
+		if v.kind != Text || w.kind != Text {
+			return fail("%s needs two texts, got %s and %s", name, v.kind, w.kind)
+		}
+		return BoolValue(test(v.str, w.str))
+	}
+}
+
+// equal is CEL's ==: values of different kinds differ, except that whole numbers and doubles compare by value.
+func equal(v, w Value) bool {
+	if c, ok := compareNumbers(v, w); ok {
+		return c == 0
+	}
+	if v.kind != w.kind {
+		return false
+	}
+	switch v.kind {
+	case Null:
+		return true
+	case Bool:
+		return v.num == w.num
+	case Text:
+		return v.str == w.str
+	case Object, List:
+		return toCEL(v).Equal(toCEL(w)).Value() == true
+	}
+	return false
+}
+
+func compareNumbers(v, w Value) (int, bool) {
+	if v.kind == Int && w.kind == Int {
+		return compare(v.int(), w.int()), true
+	}
+	a, ok1 := v.float()
+	b, ok2 := w.float()
+	if !ok1 || !ok2 {
+		return 0, false
+	}
+	return compare(a, b), true
+}
+
+func compare[T int64 | float64](a, b T) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func comparison(symbol string, test func(int) bool) func(v, w Value) Value {
+	return func(v, w Value) Value {
+		if c, ok := compareNumbers(v, w); ok {
+			return BoolValue(test(c))
+		}
+		switch {
+		case v.kind == Text && w.kind == Text:
+			return BoolValue(test(strings.Compare(v.str, w.str)))
+		case v.kind == Bool && w.kind == Bool:
+			return BoolValue(test(compare(v.int(), w.int())))
+		}
+		return fail("%q cannot compare %s with %s", symbol, v.kind, w.kind)
+	}
+}
+
+func arithmetic(symbol string, doubles func(a, b float64) float64, ints func(a, b int64) (int64, bool)) func(v, w Value) Value {
+	return func(v, w Value) Value {
+		switch {
+		case v.kind == Int && w.kind == Int:
+			n, ok := ints(v.int(), w.int())
+			if !ok {
+				return fail("%q overflows or divides by zero", symbol)
+			}
+			return IntValue(n)
+		case v.kind == Double && w.kind == Double:
+			return DoubleValue(doubles(math.Float64frombits(v.num), math.Float64frombits(w.num)))
+		}
+		return fail("%q cannot be applied to %s and %s; number(…) makes doubles of both", symbol, v.kind, w.kind)
+	}
+}
+
+func addInt(a, b int64) (int64, bool) {
+	c := a + b
+	return c, (c > a) == (b > 0)
+}
+
+func subtractInt(a, b int64) (int64, bool) {
+	c := a - b
+	return c, (c < a) == (b > 0)
+}
+
+func multiplyInt(a, b int64) (int64, bool) {
+	if a == 0 || b == 0 {
+		return 0, true
+	}
+	c := a * b
+	return c, c/b == a && !(a == -1 && b == math.MinInt64) && !(b == -1 && a == math.MinInt64)
+}
+
+func divideInt(a, b int64) (int64, bool) {
+	if b == 0 || a == math.MinInt64 && b == -1 {
+		return 0, false
+	}
+	return a / b, true
+}

@@ -1,0 +1,119 @@
+package expr
+
+import "time"
+
+// parseTime reads an ISO 8601 date and time, extended (2021-05-01T10:00:00.5+02:00) or basic
+// (20210501T100000Z). Seconds and minutes may be missing, digits behind microseconds are cut off.
+func parseTime(s string) (t time.Time, offset, ok bool) {
+	p := timeText{s: s}
+	year := p.digits(4)
+	extended := p.accept('-')
+	month := p.digits(2)
+	if extended && !p.accept('-') {
+		return t, false, false
+	}
+	day := p.digits(2)
+	if !p.accept('T') {
+		return t, false, false
+	}
+	hour, minute, second, micros := p.digits(2), 0, 0, 0
+	if p.accept(':') {
+		minute = p.digits(2)
+		if p.accept(':') {
+			second = p.digits(2)
+		}
+	} else if p.atDigit() {
+		minute = p.digits(2)
+		if p.atDigit() {
+			second = p.digits(2)
+		}
+	}
+	if p.accept('.') || p.accept(',') {
+		micros = p.fraction()
+	}
+	zone := time.UTC
+	switch {
+	case p.bad:
+	case p.accept('Z'):
+		offset = true
+	case p.i < len(s) && (s[p.i] == '+' || s[p.i] == '-'):
+		sign := 1
+		if s[p.i] == '-' {
+			sign = -1
+		}
+		p.i++
+		h, m := p.digits(2), 0
+		if p.accept(':') || p.atDigit() {
+			m = p.digits(2)
+		}
+		if h > 23 || m > 59 {
+			return t, false, false
+		}
+		offset = true
+		if h+m > 0 {
+			zone = zoneAt(sign * (h*60 + m))
+		}
+	}
+	if p.bad || p.i != len(s) || year == 0 || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59 {
+		return t, false, false
+	}
+	t = time.Date(year, time.Month(month), day, hour, minute, second, micros*1000, zone)
+	if t.Day() != day { // 30 February
+		return t, false, false
+	}
+	return t, offset, true
+}
+
+// zones holds the quarter-hour offsets, which are all that events carry in practice.
+var zones = func() (z [8 * 24]*time.Location) {
+	for i := range z {
+		z[i] = time.FixedZone("", (i-len(z)/2)*15*60)
+	}
+	return z
+}()
+
+func zoneAt(minutes int) *time.Location {
+	if i := minutes/15 + len(zones)/2; minutes%15 == 0 && i >= 0 && i < len(zones) {
+		return zones[i]
+	}
+	return time.FixedZone("", minutes*60)
+}
+
+type timeText struct {
+	s   string
+	i   int
+	bad bool
+}
+
+func (p *timeText) atDigit() bool { return p.i < len(p.s) && p.s[p.i] >= '0' && p.s[p.i] <= '9' }
+
+func (p *timeText) digits(n int) (v int) {
+	for range n {
+		if !p.atDigit() {
+			p.bad = true
+			return 0
+		}
+		v = v*10 + int(p.s[p.i]-'0')
+		p.i++
+	}
+	return v
+}
+
+func (p *timeText) fraction() (micros int) {
+	if !p.atDigit() {
+		p.bad = true
+	}
+	for unit := 100000; p.atDigit(); p.i++ {
+		micros += int(p.s[p.i]-'0') * unit
+		unit /= 10
+	}
+	return micros
+}
+
+func (p *timeText) accept(c byte) bool {
+	if p.i < len(p.s) && p.s[p.i] == c {
+		p.i++
+		return true
+	}
+	return false
+}

@@ -1,0 +1,277 @@
+package mapping
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/expr"
+	"github.com/erbd/erbd/engine/yamldoc"
+)
+
+// segment writes one value of a statement. Constants are ready bytes; every member is written with a comma behind
+// it, which the end of its object or list takes away.
+type segment struct {
+	ops   []op
+	prune pruning
+}
+
+type opKind uint8
+
+const (
+	opBytes opKind = iota // constant bytes
+	opValue               // the value of an expression
+	opText                // text with the values of expressions in it
+	opOpen                // begin of an object or list that may turn out empty
+	opClose               // its end
+	opEnd                 // end of one that is never empty
+	opWhen                // skips an object
+)
+
+type op struct {
+	kind  opKind
+	bytes []byte // what comes first: the constant, or the key of a member
+	leaf  *leaf
+	parts []textPart
+	id    bool // the statement's id
+	keep  bool // of opClose: stays when empty
+	close byte // of opClose and opEnd: } or ]
+	jump  int  // of opWhen: how many ops the object takes
+}
+
+type textPart struct {
+	literal []byte // escaped for JSON
+	leaf    *leaf
+}
+
+// segment compiles a tree; nil after a fault.
+func (b *unitBuilder) segment(t *tree, path string) *segment {
+	before := len(b.c.faults)
+	w := &segmentWriter{b: b}
+	w.value(nil, t, path, path == "")
+	if len(b.c.faults) > before {
+		return nil
+	}
+	return &segment{ops: mergeBytes(w.ops), prune: b.prune}
+}
+
+type segmentWriter struct {
+	b   *unitBuilder
+	ops []op
+}
+
+// value writes a value behind its key and tells whether it is there for every event.
+func (w *segmentWriter) value(key []byte, t *tree, path string, root bool) (sure bool) {
+	switch t.node.Kind {
+	case yamldoc.Mapping:
+		return w.object(key, t, path, root)
+	case yamldoc.Sequence:
+		return w.list(key, t, path)
+	}
+	return w.scalar(key, t.node, path)
+}
+
+func (w *segmentWriter) bytes(parts ...[]byte) {
+	w.ops = append(w.ops, op{kind: opBytes, bytes: bytes.Join(parts, nil)})
+}
+
+var comma = []byte{','}
+
+func (w *segmentWriter) object(key []byte, t *tree, path string, root bool) (sure bool) {
+	whenAt := -1
+	if t.when != nil {
+		l := w.b.leafOf(t.when, path)
+		if l == nil {
+			return false
+		}
+		if l.bound.Const == nil {
+			whenAt = len(w.ops)
+			w.ops = append(w.ops, op{kind: opWhen, leaf: l})
+		} else if truth, ok := l.bound.Const.Bool(); !ok {
+			w.b.c.fault(t.when.Diag(diag.Error, "expr-type", "", "$when must be true or false"))
+			return false
+		} else if !truth {
+			return false
+		}
+	}
+	sure = w.body(key, t, path, root)
+	if whenAt >= 0 {
+		w.ops[whenAt].jump = len(w.ops) - whenAt
+		return false
+	}
+	return sure
+}
+
+// body writes the members of an object, or its $value.
+func (w *segmentWriter) body(key []byte, t *tree, path string, root bool) (sure bool) {
+	if t.value != nil {
+		return w.value(key, t.value, path, root)
+	}
+	if len(t.members) == 0 && !t.keep {
+		return false
+	}
+	start := len(w.ops)
+	w.ops = append(w.ops, op{kind: opOpen, bytes: append(key[:len(key):len(key)], '{')})
+	for _, m := range t.members {
+		memberKey := append(expr.AppendString(nil, m.key), ':')
+		n := len(w.ops)
+		if w.value(memberKey, m.value, joinPath(path, m.key), false) {
+			sure = true
+		}
+		if root && m.key == "id" && len(w.ops) > n {
+			w.ops[n].id = true
+		}
+	}
+	w.close(start, sure, '}', t.keep || w.b.prune == pruneEmpties)
+	return sure || t.keep || w.b.prune == pruneEmpties
+}
+
+func (w *segmentWriter) close(start int, sure bool, closing byte, keep bool) {
+	if !sure {
+		w.ops = append(w.ops, op{kind: opClose, close: closing, keep: keep})
+		return
+	}
+	w.ops[start].kind = opBytes
+	if last := &w.ops[len(w.ops)-1]; last.kind == opBytes && bytes.HasSuffix(last.bytes, comma) {
+		last.bytes = append(last.bytes[:len(last.bytes)-1:len(last.bytes)-1], closing, ',')
+		return
+	}
+	w.ops = append(w.ops, op{kind: opEnd, close: closing})
+}
+
+func (w *segmentWriter) list(key []byte, t *tree, path string) (sure bool) {
+	start := len(w.ops)
+	w.ops = append(w.ops, op{kind: opOpen, bytes: append(key[:len(key):len(key)], '[')})
+	for i, item := range t.items {
+		if w.value(nil, item, path+"["+strconv.Itoa(i)+"]", false) {
+			sure = true
+		}
+	}
+	w.close(start, sure, ']', false)
+	return sure
+}
+
+func (w *segmentWriter) scalar(key []byte, n *yamldoc.Node, path string) (sure bool) {
+	parts, bad := split(n.Text)
+	if bad >= 0 {
+		w.b.c.fault(n.DiagAt(bad, bad+2, diag.Error, "expr-syntax", "", "the ${ is never closed"))
+		return false
+	}
+	if n.Tag != yamldoc.String || len(parts) == 0 || len(parts) == 1 && !parts[0].isExpr {
+		v := expr.JSONValue(string(n.AppendJSON(nil)))
+		if n.Tag == yamldoc.String && len(parts) == 1 {
+			v = expr.TextValue(parts[0].literal)
+		}
+		return w.constant(key, v)
+	}
+	if len(parts) == 1 {
+		l := w.b.expression(n, parts[0], path)
+		if l == nil {
+			return false
+		}
+		if l.bound.Const != nil {
+			return w.constant(key, *l.bound.Const)
+		}
+		w.ops = append(w.ops, op{kind: opValue, bytes: key, leaf: l})
+		return false
+	}
+	return w.interpolation(key, n, parts, path)
+}
+
+func (w *segmentWriter) constant(key []byte, v expr.Value) (sure bool) {
+	if v.IsNull() || w.b.prune == pruneEmpties && isEmpty(v) {
+		return false
+	}
+	w.bytes(key, v.AppendJSON(nil), comma)
+	return true
+}
+
+func (w *segmentWriter) interpolation(key []byte, n *yamldoc.Node, parts []part, path string) (sure bool) {
+	o := op{kind: opText, bytes: append(key[:len(key):len(key)], '"')}
+	var pending []byte
+	for _, p := range parts {
+		if !p.isExpr {
+			pending = expr.AppendEscaped(pending, p.literal)
+			continue
+		}
+		l := w.b.expression(n, p, path)
+		if l == nil {
+			return false
+		}
+		if c := l.bound.Const; c != nil {
+			text, ok := c.AppendText(nil)
+			if c.IsNull() {
+				return false
+			}
+			if !ok {
+				w.b.c.fault(n.DiagAt(p.from, p.to, diag.Error, "expr-type", "", "%s cannot stand inside text", c.Kind()))
+				return false
+			}
+			pending = expr.AppendEscaped(pending, string(text))
+			continue
+		}
+		o.parts = append(o.parts, textPart{literal: pending, leaf: l})
+		pending = nil
+	}
+	if len(o.parts) == 0 {
+		w.bytes(o.bytes, pending, []byte(`",`))
+		return true
+	}
+	o.parts = append(o.parts, textPart{literal: append(pending, '"')})
+	w.ops = append(w.ops, o)
+	return false
+}
+
+// mergeBytes joins neighbouring constants; the jumps of opWhen are mended.
+func mergeBytes(ops []op) []op {
+	place := make([]int, len(ops)+1) // old index → new index
+	targets := map[int]bool{}        // old indexes that something jumps to: nothing is joined across them
+	for i, o := range ops {
+		if o.kind == opWhen {
+			targets[i+o.jump] = true
+		}
+	}
+	var out []op
+	for i, o := range ops {
+		if last := len(out) - 1; o.kind == opBytes && last >= 0 && out[last].kind == opBytes && !targets[i] && !o.id && !out[last].id {
+			out[last].bytes = append(out[last].bytes[:len(out[last].bytes):len(out[last].bytes)], o.bytes...)
+			place[i] = last
+			continue
+		}
+		place[i] = len(out)
+		out = append(out, o)
+	}
+	place[len(ops)] = len(out)
+	for i, o := range ops {
+		if o.kind == opWhen {
+			out[place[i]].jump = place[i+o.jump] - place[i]
+		}
+	}
+	return out
+}
+
+// constant is the value of a segment that needs no event, nil otherwise.
+func (s *segment) constant() *expr.Value {
+	if len(s.ops) == 0 {
+		v := expr.NullValue
+		return &v
+	}
+	if len(s.ops) != 1 || s.ops[0].kind != opBytes {
+		return nil
+	}
+	v := expr.JSONValue(string(bytes.TrimSuffix(s.ops[0].bytes, comma)))
+	return &v
+}
+
+func isEmpty(v expr.Value) bool {
+	switch v.Kind() {
+	case expr.Null:
+		return true
+	case expr.Text:
+		s, _ := v.Text()
+		return s == ""
+	case expr.Object, expr.List:
+		return len(bytes.TrimSpace([]byte(v.Raw()[1:len(v.Raw())-1]))) == 0
+	}
+	return false
+}
