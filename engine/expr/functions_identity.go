@@ -52,6 +52,7 @@ var identityFunctions = []*Function{
 			if !ok {
 				return fail("block_id: the course id has no version, such as course-v1:")
 			}
+			run, _, _ = strings.Cut(run, ":")
 			start := len(f.scratch)
 			dst := f.scratch
 			if strings.Contains(version, "ccx") {

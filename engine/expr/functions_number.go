@@ -67,7 +67,7 @@ var numberFunctions = []*Function{
 	},
 	{
 		Name: "time_utc", Params: []Param{dyn("time")}, Result: cel.DynType,
-		Doc:     "An ISO 8601 time in UTC with milliseconds, the rest cut off. A time without an offset counts as UTC; null stays null.",
+		Doc:     "An ISO 8601 time in UTC with milliseconds, the rest cut off. A time without an offset counts as UTC, and a space may stand for the T; null stays null.",
 		Example: `time_utc("2021-08-23T16:43:27.836565-08:00")`, Gives: `"2021-08-24T00:43:27.836Z"`,
 		run: timeFunction("time_utc", false, func(f *Frame, t time.Time) Value {
 			return TextValue(f.build(func(dst []byte) []byte {
@@ -195,7 +195,7 @@ func timeFunction(name string, needOffset bool, write func(f *Frame, t time.Time
 		default:
 			return wrongKind(name, "an ISO 8601 time", args[0])
 		}
-		t, offset, ok := parseTime(args[0].str)
+		t, offset, ok := parseTime(args[0].str, !needOffset)
 		switch {
 		case !ok:
 			return fail("%s: the text is no ISO 8601 time", name)

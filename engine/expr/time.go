@@ -4,7 +4,9 @@ import "time"
 
 // parseTime reads an ISO 8601 date and time, extended (2021-05-01T10:00:00.5+02:00) or basic
 // (20210501T100000Z). Seconds and minutes may be missing, digits behind microseconds are cut off.
-func parseTime(s string) (t time.Time, offset, ok bool) {
+//
+// A space in place of the T is no ISO 8601 and read only where spaced is true.
+func parseTime(s string, spaced bool) (t time.Time, offset, ok bool) {
 	p := timeText{s: s}
 	year := p.digits(4)
 	extended := p.accept('-')
@@ -13,7 +15,7 @@ func parseTime(s string) (t time.Time, offset, ok bool) {
 		return t, false, false
 	}
 	day := p.digits(2)
-	if !p.accept('T') {
+	if !p.accept('T') && !(spaced && p.accept(' ')) {
 		return t, false, false
 	}
 	hour, minute, second, micros := p.digits(2), 0, 0, 0
