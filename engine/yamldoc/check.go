@@ -5,6 +5,9 @@ import "fmt"
 // check reports what the syntax allows but a document may not have: too much depth, keys that are no strings, keys
 // that are there twice.
 func (b *builder) check(n *Node, depth int) {
+	if b.full { // what would be reported is left out anyway, and finding its line costs
+		return
+	}
 	if depth > MaxDepth {
 		b.fault(n, n.start, n.start, CodeTooDeep, "", "document nests more than %d deep", MaxDepth)
 		return
@@ -17,6 +20,9 @@ func (b *builder) check(n *Node, depth int) {
 		seen = make(map[string]*Node, len(n.Entries))
 	}
 	for _, e := range n.Entries {
+		if b.full {
+			return
+		}
 		if b.checkKey(e.Key) {
 			if first := seen[e.Key.Text]; first != nil {
 				b.fault(e.Key, e.Key.start, e.Key.end, CodeDuplicate, "", "key %q is there already, at line %d", e.Key.Text, first.Pos().Line)

@@ -29,7 +29,8 @@ type Unmarshaler interface {
 	UnmarshalDoc(n *Node) diag.List
 }
 
-// Decode fills into, a pointer, from a node and returns all that does not fit, each at its place.
+// Decode fills into, a pointer, from a node and returns all that does not fit, each at its place, [MaxFaults] of it
+// at most (what an [Unmarshaler] returns is not cut).
 //
 //   - A struct takes a mapping. Its exported fields have tags `yaml:"name"`; the tag `yaml:"name,required"` reports a
 //     missing or null value and `yaml:",inline"` takes the fields of an embedded or named struct as one's own. Fields
@@ -69,7 +70,15 @@ var (
 	textType        = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
+func (d *decoder) full() bool { return len(d.faults) >= MaxFaults }
+
 func (d *decoder) fault(n *Node, code, hint, format string, args ...any) {
+	switch {
+	case d.full():
+		return
+	case len(d.faults) == MaxFaults-1:
+		code, hint, format, args = CodeTooMany, "", "too many faults; the rest of them is not shown", nil
+	}
 	f := n.Diag(diag.Error, code, "", format, args...)
 	f.Hint = hint
 	d.faults = append(d.faults, f)
@@ -89,6 +98,9 @@ func (n *Node) what() string {
 }
 
 func (d *decoder) decode(n *Node, v reflect.Value, depth int) {
+	if d.full() {
+		return
+	}
 	if depth > maxDecodeDepth {
 		d.fault(n, CodeTooDeep, "", "document nests more than %d deep", MaxDepth)
 		return
@@ -293,6 +305,9 @@ func (d *decoder) structure(n *Node, v reflect.Value, depth int) {
 	}
 	seen := make(map[string]bool, len(n.Entries))
 	for _, e := range n.Entries {
+		if d.full() {
+			return
+		}
 		if e.Key.Kind != Scalar || seen[e.Key.Text] {
 			continue // Parse has reported it
 		}
@@ -314,9 +329,8 @@ func (d *decoder) structure(n *Node, v reflect.Value, depth int) {
 	}
 	for _, name := range names {
 		if fields[name].required && !seen[name] {
-			at := n.Diag(diag.Error, CodeMissingKey, "", "key %q is missing", name)
-			at.End = diag.Position{}
-			d.faults = append(d.faults, at)
+			d.fault(n, CodeMissingKey, "", "key %q is missing", name)
+			d.faults[len(d.faults)-1].End = diag.Position{}
 		}
 	}
 }

@@ -44,21 +44,27 @@ func (d *document) position(offset int) diag.Position {
 	return diag.Position{File: d.name, Line: line + 1, Column: utf8.RuneCount(text) + 1}
 }
 
-// offset is the inverse of position, for the positions that the YAML library gives. Places outside the text are moved
-// to its nearest edge.
-func (d *document) offset(line, column int) int {
+// cursor finds byte offsets of the positions that the YAML library gives. It goes on from the last one where it can:
+// nodes come in the order of the file, and starting each line anew would cost the square of a long line.
+type cursor struct{ line, column, at int }
+
+// offset is the inverse of position. Places outside the text are moved to its nearest edge.
+func (c *cursor) offset(d *document, line, column int) int {
 	if line < 1 {
 		return 0
 	}
 	if line > len(d.lines) {
 		return len(d.src)
 	}
-	at := d.lines[line-1]
-	for ; column > 1 && at < len(d.src) && d.src[at] != '\n'; column-- {
-		_, size := utf8.DecodeRune(d.src[at:])
-		at += size
+	if c.line != line || c.column > column {
+		*c = cursor{line: line, column: 1, at: d.lines[line-1]}
 	}
-	return at
+	for c.column < column && c.at < len(d.src) && d.src[c.at] != '\n' {
+		_, size := utf8.DecodeRune(d.src[c.at:])
+		c.at += size
+		c.column++
+	}
+	return c.at
 }
 
 // line returns the text of a line without its line break.

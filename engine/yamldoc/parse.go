@@ -69,6 +69,7 @@ type builder struct {
 	about  []*Node // of each fault
 	full   bool
 	pieces []piece // scratch
+	cursor cursor
 }
 
 // fault adds a fault about the bytes from start to end. It is about node n, whose path is filled in when the tree is
@@ -162,12 +163,16 @@ var errLibrary = errors.New("the YAML parser failed")
 
 // decodeYAML reads up to two documents; a third one or nothing at all is nil. A panic of the library becomes an error.
 func decodeYAML(src []byte) (first, second *yaml.Node, err error) {
+	return decodeFrom(bytes.NewReader(src))
+}
+
+func decodeFrom(r io.Reader) (first, second *yaml.Node, err error) {
 	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", errLibrary, r)
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errLibrary, p)
 		}
 	}()
-	dec := yaml.NewDecoder(bytes.NewReader(src))
+	dec := yaml.NewDecoder(r)
 	docs := [2]yaml.Node{}
 	for i := range docs {
 		if err := dec.Decode(&docs[i]); err != nil {
@@ -193,7 +198,7 @@ func (b *builder) yaml() *Node {
 		return nil
 	}
 	if second != nil {
-		at := b.doc.offset(second.Line, second.Column)
+		at := b.cursor.offset(b.doc, second.Line, second.Column)
 		if i := bytes.Index(b.doc.src[at:], []byte("---")); i == 0 {
 			b.fault(nil, at, at+3, CodeSecond, "put it into a file of its own", "a second document begins here; a file holds one")
 		} else {
@@ -215,7 +220,7 @@ func (b *builder) yaml() *Node {
 // node converts a node of the library, with all below it.
 func (b *builder) node(parent *Node, y *yaml.Node) *Node {
 	n := &Node{Kind: Scalar, Tag: Null, doc: b.doc, parent: parent}
-	start := b.doc.offset(y.Line, y.Column)
+	start := b.cursor.offset(b.doc, y.Line, y.Column)
 	props := b.properties(start, y)
 	n.start, n.end = props.content, props.content
 	if props.anchor.end > 0 {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -124,6 +125,52 @@ func TestParseLimits(t *testing.T) {
 	assert.Equal(t, MaxFaults+1, faults[MaxFaults-1].Pos.Line)
 }
 
+// TestParseLargeFiles reads files of an eighth of the greatest size, of which some would take a minute if some step cost the
+// square.
+func TestParseLargeFiles(t *testing.T) {
+	fill := func(before, part, after string) string {
+		return before + strings.Repeat(part, (MaxBytes/8-len(before)-len(after))/len(part)) + after
+	}
+	for name, src := range map[string]string{
+		"flow in one line":      fill("[", "a,", "]"),
+		"mappings in one line":  fill("[", "{日: 'x'}, ", "]"),
+		"null values":           fill("[", "{a: }, ", "]"),
+		"JSON in one line":      fill("[", `{"a":"\n"},`, "1]"),
+		"duplicates":            fill("{", "a: 1, ", "}"),
+		"duplicates in JSON":    fill("{", `"a":1,`, `"b":2}`),
+		"odd keys":              fill("{", "1: 1, ", "}"),
+		"anchors":               fill("[", "&a x,", "]"),
+		"empty anchors":         fill("[", "&a,", "]"),
+		"tags":                  fill("[", "!!str a,", "]"),
+		"unknown tags":          fill("[", "!x a,", "]"),
+		"lines":                 fill("", "- \n", ""),
+		"comments":              fill("a: 1\n", "# c\n", ""),
+		"open quote":            fill(`a: "`, "x ", ""),
+		"open bracket":          fill("a: [", "x, ", "y"),
+		"fault at the end":      fill("", "- b\n", "- @\n"),
+		"blank lines in quotes": fill("a: '", "\n", "'"),
+		"blank lines in blocks": fill("a: |2\n", "   \n", ""),
+	} {
+		f, faults := Parse("f.yaml", []byte(src))
+		assert.LessOrEqual(t, len(faults), MaxFaults, name)
+		if f != nil {
+			assert.True(t, json.Valid(f.Root.AppendJSON(nil)), name)
+			assert.LessOrEqual(t, len(Decode(f.Root, &struct {
+				B string `yaml:"b"`
+			}{})), MaxFaults, name)
+		}
+	}
+	var unknown strings.Builder
+	unknown.WriteString("{")
+	for i := 0; unknown.Len() < MaxBytes/8; i++ {
+		unknown.WriteString("k" + strings.Repeat("k", i%7) + strconv.Itoa(i) + ": 1, ")
+	}
+	unknown.WriteString("}")
+	faults := Decode(load(t, unknown.String()), &settings{})
+	require.Len(t, faults, MaxFaults)
+	assert.Equal(t, CodeTooMany, faults[MaxFaults-1].Code)
+}
+
 func TestResolve(t *testing.T) {
 	tests := []struct {
 		src, json string
@@ -229,7 +276,7 @@ func FuzzParse(f *testing.F) {
 				require.False(t, n.inexact, "%q", src)
 				if faults.HasErrors() {
 					_ = n.PosAt(1)
-				} else if len(src) < 4<<10 {
+				} else if len(src) < 512 {
 					checkPlaces(t, n)
 				}
 			}

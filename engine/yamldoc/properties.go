@@ -22,7 +22,10 @@ func (b *builder) properties(start int, y *yaml.Node) properties {
 	// Behind the properties of a scalar that is not written comes something else, so they end it.
 	unwritten := y.Kind == yaml.ScalarNode && y.Value == "" && y.Style&^yaml.TaggedStyle == 0
 	for i := start; i < len(src); i = b.skipWhite(i) {
-		end := b.wordEnd(i)
+		end := i
+		if src[i] == '!' { // elsewhere the search would cost the square of a line without white space
+			end = b.wordEnd(i)
+		}
 		switch {
 		case src[i] == '!' && p.tag.end == 0 && (y.Style&yaml.TaggedStyle != 0 || end == i+1 && b.lone(y, end)):
 			p.tag = byteRange{i, end}

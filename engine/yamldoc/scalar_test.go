@@ -190,3 +190,20 @@ func TestDiagAtCoversTheSource(t *testing.T) {
 	assert.ErrorIs(t, n.Diag(0, "c", "", "seen: %w", cause), cause)
 	assert.Equal(t, "f.yaml:1:4: k: seen: cause", n.Diag(0, "c", "", "seen: %w", cause).Error())
 }
+
+func TestPlaceOfAValueThatIsNotWritten(t *testing.T) {
+	root := load(t, "a: !!str\nb:\nc: {d: , e: !!null , f: }\ng:\n  - \n  - !!str # note\n\nh: x\n")
+	at := func(n *Node) string {
+		p, q := n.Pos(), n.PosAt(0)
+		assert.Equal(t, p, q)
+		assert.Equal(t, p, n.End())
+		return fmt.Sprintf("%d:%d", p.Line, p.Column)
+	}
+	assert.Equal(t, "1:9", at(root.Get("a")))
+	assert.Equal(t, "2:3", at(root.Get("b")))
+	assert.Equal(t, "3:7", at(root.Get("c").Get("d")))
+	assert.Equal(t, "3:19", at(root.Get("c").Get("e")))
+	assert.Equal(t, "3:24", at(root.Get("c").Get("f")))
+	assert.Equal(t, "5:4", at(root.Get("g").Items[0]))
+	assert.Equal(t, "6:10", at(root.Get("g").Items[1]))
+}

@@ -3,6 +3,7 @@ package yamldoc
 import (
 	"bytes"
 	"errors"
+	"io"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -118,7 +119,25 @@ func failsWith(message string, src []byte, suffix string) bool {
 // it comes is found; it is true there as well.
 func (b *builder) failsFrom(message, suffix string) int {
 	src := b.doc.src
+	fails := func(end int) bool {
+		return failsWith(message, src[:end], "") && (suffix == "" || failsWith(message, src[:end], suffix))
+	}
 	good, bad := 0, len(src)
+	// Mostly the fault is right before where the library stopped reading; then few of the long beginnings are tried.
+	m := &meter{src: src}
+	if _, _, err := decodeFrom(m); libraryMessage(err) == message && m.at > nearby {
+		at := m.at
+		for at < len(src) && !utf8.RuneStart(src[at]) {
+			at++
+		}
+		near := at - nearby
+		for near > 0 && !utf8.RuneStart(src[near]) {
+			near--
+		}
+		if fails(at) && !fails(near) {
+			good, bad = near, at
+		}
+	}
 	for good+1 < bad {
 		mid := (good + bad) / 2
 		for mid > good && !utf8.RuneStart(src[mid]) {
@@ -127,13 +146,34 @@ func (b *builder) failsFrom(message, suffix string) int {
 		if mid == good {
 			break
 		}
-		if failsWith(message, src[:mid], "") && (suffix == "" || failsWith(message, src[:mid], suffix)) {
+		if fails(mid) {
 			bad = mid
 		} else {
 			good = mid
 		}
 	}
 	return bad
+}
+
+// nearby is how many bytes before the end of its reading a fault of the library is looked for first.
+const nearby = 64
+
+// meter gives one byte at a time, so that at says how far the library has read.
+type meter struct {
+	src []byte
+	at  int
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	if m.at == len(m.src) {
+		return 0, io.EOF
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	p[0] = m.src[m.at]
+	m.at++
+	return 1, nil
 }
 
 // noSpaceBehindColon is a line such as "key:value".
