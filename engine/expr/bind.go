@@ -16,7 +16,12 @@ import (
 type Binder struct {
 	Scanner *event.Scanner
 	Vars    *Variables
-	reads   []string
+	// Lenient answers null for the members that settings, args and tables do not have, instead of a fault.
+	Lenient bool
+	// Probe, where it is set, gives the origin of a branch of an expression, at a byte offset of its text. Taking the
+	// branch is then told to the frame's observer, and nothing that has branches is folded.
+	Probe func(at int, branch string) any
+	reads []string
 }
 
 func (b *Binder) read(path string) {
@@ -173,7 +178,7 @@ func (l *lowering) fold(n Node) (lowered, bool) {
 
 // checkMember reports members that a constant object, such as settings or a table, does not have.
 func (l *lowering) checkMember(e ast.Expr, function string, args []lowered) {
-	if function != fnField && function != fnIndex || len(args) != 2 {
+	if l.b.Lenient || function != fnField && function != fnIndex || len(args) != 2 {
 		return
 	}
 	object, key := args[0].konst, args[1].konst

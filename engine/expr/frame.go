@@ -31,6 +31,8 @@ type Frame struct {
 	stack     []Value
 	scratch   []byte
 	buffers   [][]byte
+	// observer is told of the values and branches of expressions that were bound for it; see Observe.
+	observer Observer
 }
 
 type variable struct {

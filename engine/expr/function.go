@@ -118,6 +118,7 @@ var library = func() (all []*Function) {
 		{"Numbers and times", numberFunctions},
 		{"Objects, lists and JSON", jsonFunctions},
 		{"Ids, users and courses", identityFunctions},
+		{"Routing", routeFunctions},
 	} {
 		for _, fn := range group.functions {
 			fn.Group = group.name

@@ -184,6 +184,12 @@ func (f *Frame) user(key Value) (*lookup.User, *Failure) {
 			return nil, &Failure{Reason: "user: the user id is out of range"}
 		}
 		name = f.build(func(dst []byte) []byte { return strconv.AppendInt(dst, int64(x), 10) })
+	case Bool:
+		// So does a database with true and false.
+		name = "0"
+		if key.num != 0 {
+			name = "1"
+		}
 	case Failed:
 		return nil, key.fail
 	default:

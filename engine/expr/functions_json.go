@@ -83,6 +83,115 @@ var jsonFunctions = []*Function{
 			return Value{kind: Object, str: f.since(start)}
 		},
 	},
+	{
+		Name: "merge", Params: []Param{dyn("object"), dyn("other")}, Result: cel.DynType,
+		Doc:     "An object with the members of another one added or put in place of its own. Null counts as an empty object.",
+		Example: `merge({"a": 1, "b": 2}, {"b": 3})`, Gives: `{"a":1,"b":3}`,
+		run: func(f *Frame, args []Value) Value {
+			for _, v := range args {
+				if v.kind != Object && v.kind != Null {
+					return wrongKind("merge", "objects", v)
+				}
+			}
+			over := map[string]string{}
+			each(args[1], func(k, v gjson.Result) { over[k.Str] = v.Raw })
+			start := len(f.scratch)
+			f.scratch = append(f.scratch, '{')
+			put := func(key, raw string) {
+				if len(f.scratch) > start+1 {
+					f.scratch = append(f.scratch, ',')
+				}
+				f.scratch = append(append(AppendString(f.scratch, key), ':'), raw...)
+			}
+			each(args[0], func(k, v gjson.Result) {
+				if raw, ok := over[k.Str]; ok {
+					put(k.Str, raw)
+					delete(over, k.Str)
+					return
+				}
+				put(k.Str, v.Raw)
+			})
+			each(args[1], func(k, _ gjson.Result) {
+				if raw, ok := over[k.Str]; ok {
+					put(k.Str, raw)
+					delete(over, k.Str)
+				}
+			})
+			f.scratch = append(f.scratch, '}')
+			return Value{kind: Object, str: f.since(start)}
+		},
+	},
+	{
+		Name: "drop_empty", Params: []Param{dyn("value"), literal("key")}, Variadic: true, Result: cel.DynType,
+		Doc:     "A value without the members of these names that hold nothing: null, \"\", [], {} or an object of such. Objects and lists are searched to any depth.",
+		Example: `drop_empty({"a": {"note": {"en": ""}}, "b": [{"note": "x"}]}, "note")`, Gives: `{"a":{},"b":[{"note":"x"}]}`,
+		run: func(f *Frame, args []Value) Value {
+			if args[0].kind != Object && args[0].kind != List {
+				return args[0]
+			}
+			start := len(f.scratch)
+			f.scratch = appendDropped(f.scratch, gjson.Parse(args[0].str), args[1:])
+			return Value{kind: args[0].kind, str: f.since(start)}
+		},
+	},
+	{
+		Name: "parse_json", Params: []Param{dyn("text")}, Result: cel.DynType,
+		Doc:     "The value that a JSON text stands for; null where the text is no JSON.",
+		Example: `parse_json("[1, 2]")`, Gives: `[1, 2]`,
+		run: func(f *Frame, args []Value) Value {
+			if s, ok := args[0].Text(); ok && gjson.Valid(s) {
+				return JSONValue(s)
+			}
+			return NullValue
+		},
+	},
+}
+
+func each(v Value, fn func(k, m gjson.Result)) {
+	if v.kind == Object {
+		gjson.Parse(v.str).ForEach(func(k, m gjson.Result) bool { fn(k, m); return true })
+	}
+}
+
+func appendDropped(dst []byte, r gjson.Result, names []Value) []byte {
+	if !r.IsObject() && !r.IsArray() {
+		return append(dst, r.Raw...)
+	}
+	dst = append(dst, r.Raw[0])
+	start := len(dst)
+	r.ForEach(func(k, m gjson.Result) bool {
+		if r.IsObject() {
+			for _, name := range names {
+				if name.str == k.Str && holdsNothing(m) {
+					return true
+				}
+			}
+		}
+		if len(dst) > start {
+			dst = append(dst, ',')
+		}
+		if r.IsObject() {
+			dst = append(AppendString(dst, k.Str), ':')
+		}
+		dst = appendDropped(dst, m, names)
+		return true
+	})
+	return append(dst, r.Raw[len(r.Raw)-1])
+}
+
+func holdsNothing(r gjson.Result) bool {
+	switch {
+	case r.IsObject():
+		nothing := true
+		r.ForEach(func(_, m gjson.Result) bool {
+			nothing = holdsNothing(m)
+			return nothing
+		})
+		return nothing
+	case r.IsArray():
+		return isEmptyJSON(r.Raw)
+	}
+	return r.Type == gjson.Null || r.Type == gjson.String && r.Str == ""
 }
 
 func listOf(f *Frame, name string, v Value, item func(dst []byte, k, v gjson.Result) []byte) Value {

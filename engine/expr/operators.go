@@ -17,7 +17,7 @@ import (
 func (l *lowering) operator(e ast.Expr, name string, args []ast.Expr) (lowered, bool) {
 	switch name {
 	case operators.Conditional:
-		return l.conditional(args)
+		return l.conditional(e, args)
 	case operators.Add:
 		return l.sum(e)
 	case operators.In:
@@ -36,9 +36,9 @@ func (l *lowering) operator(e ast.Expr, name string, args []ast.Expr) (lowered, 
 	var node Node
 	switch {
 	case name == operators.LogicalAnd:
-		node = logical(nodes[0].node, nodes[1].node, false)
+		node = l.logical(e, nodes[0].node, nodes[1].node, false)
 	case name == operators.LogicalOr:
-		node = logical(nodes[0].node, nodes[1].node, true)
+		node = l.logical(e, nodes[0].node, nodes[1].node, true)
 	case run.arity == 1:
 		a, one := nodes[0].node, run.one
 		node = func(f *Frame) Value {
@@ -62,7 +62,7 @@ func (l *lowering) operator(e ast.Expr, name string, args []ast.Expr) (lowered, 
 			return two(v, w)
 		}
 	}
-	if constants {
+	if constants && !(run.branches && l.b.Probe != nil) {
 		return l.fold(node)
 	}
 	return lowered{node: node}, true
@@ -70,13 +70,15 @@ func (l *lowering) operator(e ast.Expr, name string, args []ast.Expr) (lowered, 
 
 type standardFunction struct {
 	arity int
-	one   func(v Value) Value
-	two   func(v, w Value) Value
+	// branches: not all of its arguments are always looked at
+	branches bool
+	one      func(v Value) Value
+	two      func(v, w Value) Value
 }
 
 var standard = map[string]standardFunction{
-	operators.LogicalAnd:    {arity: 2},
-	operators.LogicalOr:     {arity: 2},
+	operators.LogicalAnd:    {arity: 2, branches: true},
+	operators.LogicalOr:     {arity: 2, branches: true},
 	operators.LogicalNot:    {arity: 1, one: not},
 	operators.Equals:        {arity: 2, two: func(v, w Value) Value { return BoolValue(equal(v, w)) }},
 	operators.NotEquals:     {arity: 2, two: func(v, w Value) Value { return BoolValue(!equal(v, w)) }},
@@ -95,12 +97,12 @@ var standard = map[string]standardFunction{
 	"contains":              {arity: 2, two: textTest("contains", strings.Contains)},
 }
 
-func (l *lowering) conditional(args []ast.Expr) (lowered, bool) {
+func (l *lowering) conditional(e ast.Expr, args []ast.Expr) (lowered, bool) {
 	cond, ok := l.lower(args[0])
 	if !ok {
 		return lowered{}, false
 	}
-	if cond.konst != nil {
+	if cond.konst != nil && l.b.Probe == nil {
 		if truth, isBool := cond.konst.Bool(); isBool {
 			taken, other := args[1], args[2]
 			if !truth {
@@ -118,7 +120,7 @@ func (l *lowering) conditional(args []ast.Expr) (lowered, bool) {
 	if !ok1 || !ok2 {
 		return lowered{}, false
 	}
-	c, a, b := cond.node, yes.node, no.node
+	c, a, b := cond.node, l.probed(e, BranchTrue, yes.node), l.probed(e, BranchFalse, no.node)
 	return lowered{node: func(f *Frame) Value {
 		v := c(f)
 		if v.kind != Bool {

@@ -21,8 +21,9 @@ type program struct {
 // unit is a statement with the names it uses: an alternative, or the children of one.
 type unit struct {
 	name      string
-	when      *leaf // nil: always
-	forEach   *leaf // of children
+	node      *yamldoc.Node // the alternative, or the whole file
+	when      *leaf         // nil: always
+	forEach   *leaf         // of children
 	vars      *expr.Variables
 	item, key int // indexes of the given variables of children
 	statement *segment
@@ -37,6 +38,12 @@ type Field struct {
 	Pos diag.Position
 	// Reads are the paths and keys of the event that the expression itself reads.
 	Reads []string
+	// Source is the text of the expression, or the literal.
+	Source string
+	// Names are the names that the expression uses, such as those of lets.
+	Names []string
+	// Literal is true for values without an expression; only a Set with Options.Trace has fields for them.
+	Literal bool
 }
 
 // leaf is one expression with its place.
@@ -50,6 +57,18 @@ type compiler struct {
 	scopes map[string]*scope
 	faults diag.List
 	consts map[string]expr.Value
+	points *Points // nil unless Options.Trace
+	rules  []*filterRule
+	// extensionPoints are those that the mappings have.
+	extensionPoints []string
+}
+
+func (c *compiler) note(points []string) {
+	for _, p := range points {
+		if !slices.Contains(c.extensionPoints, p) {
+			c.extensionPoints = append(c.extensionPoints, p)
+		}
+	}
 }
 
 // scope caches the expressions compiled with one set of names.
@@ -68,7 +87,7 @@ func newCompiler(opt Options) *compiler {
 	if settings == "" {
 		settings = "{}"
 	}
-	return &compiler{opt: opt, scopes: map[string]*scope{}, consts: map[string]expr.Value{"settings": expr.JSONValue(settings)}}
+	return &compiler{opt: opt, points: newPoints(opt.Trace), scopes: map[string]*scope{}, consts: map[string]expr.Value{"settings": expr.JSONValue(settings)}}
 }
 
 func (c *compiler) fault(d *diag.Diagnostic) { c.faults = append(c.faults, d) }
@@ -99,7 +118,8 @@ func (c *compiler) program(f *file, ev eventEntry) *program {
 		if u == nil {
 			continue
 		}
-		u.name = alt.Name
+		u.name, u.node = alt.Name, f.alternativeNode(i)
+		c.points.alternative(f, ev, u)
 		p.alternatives = append(p.alternatives, u)
 		children := alt.Children
 		if children == nil {
@@ -243,6 +263,7 @@ func (b *unitBuilder) build(statement *tree, when, forEach *yamldoc.Node) *unit 
 		names = append(names, l.name)
 	}
 	names = append(names, b.given...)
+	names = append(names, "result")
 	u := &unit{vars: expr.NewVariables(b.consts)}
 	b.scope, b.vars = b.c.scope(names), u.vars
 	if b.scope == nil {
@@ -255,6 +276,7 @@ func (b *unitBuilder) build(statement *tree, when, forEach *yamldoc.Node) *unit 
 		u.key = b.vars.Add(expr.Variable{Name: "key"})
 		b.dependsOnGiven["item"], b.dependsOnGiven["key"] = true, true
 	}
+	b.vars.Add(expr.Variable{Name: "result"})
 	var never bool
 	if u.when, never = b.condition(when); never {
 		return nil
@@ -314,15 +336,18 @@ func (b *unitBuilder) expression(n *yamldoc.Node, p part, path string) *leaf {
 		report(x.faults)
 		return nil
 	}
-	for _, name := range x.expr.Names() {
+	names := x.expr.Names()
+	for _, name := range names {
 		b.need(name)
 	}
+	b.binder.Probe = b.probe(n, p)
 	bound, faults := x.expr.Bind(b.binder)
 	if len(faults) > 0 {
 		report(faults)
 		return nil
 	}
-	return &leaf{bound, &Field{Path: path, Pos: n.PosAt(p.from), Reads: bound.Reads}}
+	l := &leaf{bound, &Field{Path: path, Pos: n.PosAt(p.from), Reads: bound.Reads, Source: source, Names: names}}
+	return b.c.points.observed(l)
 }
 
 // need compiles the let of a name, once, after the lets that it needs itself.

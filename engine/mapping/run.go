@@ -15,6 +15,8 @@ type output struct {
 	idStart, idEnd int
 	// field is where a failure came from.
 	field *Field
+	// warnings are the filters that failed silently.
+	warnings []Warning
 }
 
 // run writes the segment, with a comma behind it, or nothing where its value is absent.
@@ -66,6 +68,16 @@ func (s *segment) run(f *expr.Frame, out *output) *expr.Failure {
 			}
 		case opEnd:
 			dst = append(dst[:len(dst)-1], o.close, ',')
+		case opFilter:
+			v, failure := o.block.apply(f, out)
+			if failure != nil {
+				out.dst = dst
+				return failure
+			}
+			if v.IsNull() {
+				continue
+			}
+			dst = append(v.AppendJSON(append(dst, o.bytes...)), ',')
 		case opWhen:
 			v := o.leaf.bound.Node(f)
 			truth, ok := v.Bool()

@@ -26,6 +26,7 @@ const (
 	opClose               // its end
 	opEnd                 // end of one that is never empty
 	opWhen                // skips an object
+	opFilter              // a value that filters change
 )
 
 type op struct {
@@ -37,6 +38,7 @@ type op struct {
 	keep  bool // of opClose: stays when empty
 	close byte // of opClose and opEnd: } or ]
 	jump  int  // of opWhen: how many ops the object takes
+	block *filterBlock
 }
 
 type textPart struct {
@@ -94,12 +96,27 @@ func (w *segmentWriter) object(key []byte, t *tree, path string, root bool) (sur
 			return false
 		}
 	}
-	sure = w.body(key, t, path, root)
+	sure = w.filtered(key, t, path, root)
 	if whenAt >= 0 {
 		w.ops[whenAt].jump = len(w.ops) - whenAt
 		return false
 	}
 	return sure
+}
+
+// filtered writes an object through the filters of its extension points, if there are any.
+func (w *segmentWriter) filtered(key []byte, t *tree, path string, root bool) (sure bool) {
+	w.b.c.note(t.filter)
+	steps := w.b.filters(t.filter)
+	if len(steps) == 0 {
+		return w.body(key, t, path, root)
+	}
+	inner := &segmentWriter{b: w.b}
+	inner.body(nil, t, path, root)
+	result, _ := w.b.vars.Index("result")
+	w.ops = append(w.ops, op{kind: opFilter, bytes: key, id: root, block: &filterBlock{
+		body: &segment{ops: mergeBytes(inner.ops), prune: w.b.prune}, steps: steps, result: result}})
+	return false
 }
 
 // body writes the members of an object, or its $value.
@@ -161,6 +178,9 @@ func (w *segmentWriter) scalar(key []byte, n *yamldoc.Node, path string) (sure b
 		v := expr.JSONValue(string(n.AppendJSON(nil)))
 		if n.Tag == yamldoc.String && len(parts) == 1 {
 			v = expr.TextValue(parts[0].literal)
+		}
+		if w.b.c.points != nil {
+			return w.literal(key, n, v, path)
 		}
 		return w.constant(key, v)
 	}

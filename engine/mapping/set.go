@@ -1,7 +1,9 @@
 package mapping
 
 import (
+	"fmt"
 	"io/fs"
+	"path"
 	"slices"
 	"sort"
 
@@ -17,6 +19,15 @@ type Options struct {
 	Settings string
 	// Directory answers user and course look-ups.
 	Directory expr.Directory
+	// Profile is a file of the folder's profiles, "strict" for profiles/strict.yaml; "" and "compat" mean none.
+	Profile string
+	// Filters is a folder of filter files, applied after the profile's; nil means none. FiltersName is how messages
+	// name the folder.
+	Filters     fs.FS
+	FiltersName string
+	// Trace keeps apart what is folded otherwise, so that Worker.Trace can tell what each line did. Such a Set gives
+	// the same results, slowly; it is for tests of mappings, not for traffic.
+	Trace bool
 }
 
 // Set is the compiled mappings of one backend. It is immutable and safe for concurrent use.
@@ -24,6 +35,7 @@ type Set struct {
 	backend   string
 	programs  map[string]*program
 	directory expr.Directory
+	points    *Points // of a Set with Options.Trace
 }
 
 // Load reads, checks and compiles all mapping files in the root of fsys. It reports all faults of all files; where
@@ -34,6 +46,8 @@ func Load(fsys fs.FS, opt Options) (*Set, diag.List) {
 		faults = append(faults, f.resolve(files)...)
 	}
 	c := newCompiler(opt)
+	rules, list := loadFilters(fsys, opt)
+	c.rules, faults = rules, append(faults, list...)
 	set := &Set{backend: opt.Backend, programs: map[string]*program{}, directory: opt.Directory}
 	owners := map[string]eventEntry{}
 	for _, f := range files {
@@ -45,6 +59,10 @@ func Load(fsys fs.FS, opt Options) (*Set, diag.List) {
 			owners[ev.name] = ev
 			set.programs[ev.name] = c.program(f, ev)
 		}
+	}
+	set.points = c.points
+	if !faults.HasErrors() && !c.faults.HasErrors() {
+		c.unbound()
 	}
 	faults = append(faults, c.faults...)
 	if len(files) == 0 && !faults.HasErrors() {
@@ -58,6 +76,26 @@ func Load(fsys fs.FS, opt Options) (*Set, diag.List) {
 	}
 	return set, faults
 }
+
+// loadFilters reads the profile of the folder and the operator's own filters.
+func loadFilters(fsys fs.FS, opt Options) (rules []*filterRule, faults diag.List) {
+	if opt.Profile != "" && opt.Profile != DefaultProfile {
+		name := path.Join("profiles", opt.Profile+".yaml")
+		src, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil, diag.List{{Severity: diag.Error, Code: "unknown-profile", Message: fmt.Sprintf("the %s mappings have no profile %q: %v", opt.Backend, opt.Profile, err), Err: err}}
+		}
+		rules, faults = parseFilterFile(path.Join(opt.Backend, name), src, opt.Backend)
+	}
+	if opt.Filters != nil {
+		list, f := parseFilters(opt.Filters, opt.FiltersName, opt.Backend)
+		rules, faults = append(rules, list...), append(faults, f...)
+	}
+	return rules, faults
+}
+
+// DefaultProfile is the profile without filters: output equal to the reference.
+const DefaultProfile = "compat"
 
 // distinct drops the faults that one line causes several times, as every event and file that shares it is compiled.
 func distinct(faults diag.List) diag.List {

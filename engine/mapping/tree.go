@@ -13,7 +13,7 @@ type tree struct {
 	members []treeMember  // of a mapping
 	items   []*tree       // of a sequence
 	// directives of a mapping
-	filter *yamldoc.Node // $filter: the extension point
+	filter []string      // $filter: the extension points, in order
 	when   *yamldoc.Node // $when: the object is there only where this is true
 	value  *tree         // $value: what the object is, instead of members
 	keep   bool          // $keep: the object stays as {} when all its members are absent
@@ -60,10 +60,17 @@ func (t *tree) directive(e yamldoc.Entry) (faults diag.List) {
 	}
 	switch e.Key.Text {
 	case "$filter":
-		if e.Value.Kind != yamldoc.Scalar || e.Value.Text == "" || strings.Contains(e.Value.Text, "${") {
-			bad("$filter takes the name of an extension point")
+		items := e.Value.Items
+		if e.Value.Kind == yamldoc.Scalar {
+			items = []*yamldoc.Node{e.Value}
 		}
-		t.filter = e.Value
+		for _, item := range items {
+			if item.Kind != yamldoc.Scalar || item.Text == "" || strings.Contains(item.Text, "${") {
+				bad("$filter takes the name of an extension point, or a list of them")
+				break
+			}
+			t.filter = append(t.filter, shortPoint(item.Text))
+		}
 	case "$when":
 		if !isExpression(e.Value) {
 			bad("$when takes one ${…} that is true or false")

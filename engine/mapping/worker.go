@@ -65,7 +65,9 @@ type Result struct {
 	// Alternative is the name of the alternative that was taken, "" where it has none.
 	Alternative string
 	Rejection   *Rejection
-	Err         error
+	// Warnings are the filters that failed and were told to do so silently.
+	Warnings []Warning
+	Err      error
 }
 
 // ErrLookup marks the transient failures of look-ups.
@@ -78,6 +80,7 @@ type Worker struct {
 	out        output
 	places     []place
 	statements []Statement
+	trace      *Trace // nil unless Trace runs
 }
 
 type place struct{ start, end, idStart, idEnd int }
@@ -95,7 +98,7 @@ func (w *Worker) Transform(ctx context.Context, ev event.Event) Result {
 	}
 	f := w.frame
 	f.Begin(ctx, ev.JSON, p.scanner)
-	w.out.dst, w.places = w.out.dst[:0], w.places[:0]
+	w.out.dst, w.out.warnings, w.places = w.out.dst[:0], nil, w.places[:0]
 	for _, u := range p.alternatives {
 		f.Enter(u.vars)
 		if u.when != nil {
@@ -114,6 +117,7 @@ func (w *Worker) Transform(ctx context.Context, ev event.Event) Result {
 }
 
 func (w *Worker) unit(u *unit) Result {
+	w.trace.taken(u)
 	if r, ok := w.statement(u); !ok {
 		return r
 	}
@@ -131,13 +135,14 @@ func (w *Worker) unit(u *unit) Result {
 		}
 		w.statements = append(w.statements, s)
 	}
-	return Result{Outcome: Transformed, Statements: w.statements, Alternative: u.name}
+	return Result{Outcome: Transformed, Statements: w.statements, Alternative: u.name, Warnings: w.out.warnings}
 }
 
 // statement writes one statement.
 func (w *Worker) statement(u *unit) (Result, bool) {
 	start := len(w.out.dst)
 	w.out.idStart, w.out.idEnd = 0, 0
+	w.trace.begin()
 	if failure := u.statement.run(w.frame, &w.out); failure != nil {
 		return w.refuse(failure, w.out.field), false
 	}

@@ -1,0 +1,54 @@
+package expr
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestMatches(t *testing.T) {
+	routers := [][]Match{
+		{{"course_id", []string{`^.*course-v.:edX\+.*\+2021.*$`}}, {"name", []string{"^problem.*", "video"}}},
+		{{"enterprise_uuid", []string{"org_XYZ"}}, {"name", []string{"edx.course.grade.passed.first_time", "edx.course.enrollment.activated"}}},
+		{},
+		{{"name", []string{"^play"}}},
+		{{"data.n", []string{"^12$"}}, {"flag", []string{"true"}}},
+		{{"data.list", []string{"."}}},
+		{{"anything", nil}},
+	}
+	tests := []struct {
+		name, json string
+		want       []bool
+	}{
+		{"bare keys are found in the context", `{"name":"play_video","context":{"course_id":"course-v1:edX+DemoX+2021_T1"}}`, []bool{true, false, true, true, false, false, false}},
+		{"the root comes first", `{"name":"play_video","course_id":"x","context":{"course_id":"course-v1:edX+DemoX+2021_T1"}}`, []bool{false, false, true, true, false, false, false}},
+		{"null at the root hides the context", `{"name":"problem_check","course_id":null,"context":{"course_id":"course-v1:edX+D+2021"}}`, []bool{false, false, true, false, false, false, false}},
+		{"enterprise in the context", `{"name":"edx.course.enrollment.activated","context":{"enterprise_uuid":"org_XYZ"}}`, []bool{false, true, true, false, false, false, false}},
+		{"numbers and booleans by their JSON", `{"name":"x","data":{"n":12,"flag":true}}`, []bool{false, false, true, false, true, false, false}},
+		{"lists never match", `{"name":"x","data":{"list":["a"]}}`, []bool{false, false, true, false, false, false, false}},
+	}
+	m, faults := CompileMatches(routers)
+	require.Empty(t, faults)
+	require.True(t, m.ByName(3))
+	require.False(t, m.ByName(0))
+	matcher := m.NewMatcher()
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			require.Equal(t, tt.want, matcher.Match([]byte(tt.json)))
+		})
+	}
+}
+
+func TestMatchFaults(t *testing.T) {
+	_, faults := CompileMatches([][]Match{{{"name", []string{"ok", "("}}}, {{"a..b", []string{"|"}}}})
+	require.Len(t, faults, 2)
+	require.EqualError(t, faults[0], "bad regular expression: missing closing ): `(`")
+	require.Equal(t, []int{0, 0, 1}, []int{faults[0].Router, faults[0].Entry, faults[0].Pattern})
+	require.EqualError(t, faults[1], `the path "a..b" has an empty step`)
+}
+
+func TestMatchPatternsAreNoExpressions(t *testing.T) {
+	m, faults := CompileMatches([][]Match{{{"name", []string{`"==name+"`}}}})
+	require.Empty(t, faults)
+	require.Equal(t, []bool{false}, m.NewMatcher().Match([]byte(`{"name":"x"}`)))
+}
