@@ -48,20 +48,17 @@ func (p *Parser) normalise(object []byte) (Event, error) {
 func (p *Parser) data(object []byte) (json []byte, breaks bool, err error) {
 	value := p.scan.fields[fieldEvent]
 	raw := value.of(object)
-	if !value.isString(object) || bytes.IndexByte(raw, '{') < 0 {
+	if !value.isString(object) {
 		return raw, p.scan.breaks, nil
 	}
 	p.text = appendUnquoted(p.text[:0], raw[1:len(raw)-1])
 	text := bytes.Trim(p.text, " \t\r\n")
-	if len(text) == 0 || text[0] != '{' {
-		return raw, false, nil
-	}
-	end, err := p.inner.object(text, p.limits.MaxDepth-1)
+	end, err := p.inner.value(text, p.limits.MaxDepth-1)
 	switch {
 	case errors.Is(err, ErrTooDeep):
 		return nil, false, fmt.Errorf("%w: more than %d levels, with the json in the text of `event`", ErrTooDeep, p.limits.MaxDepth)
 	case err != nil || end < len(text):
-		return raw, false, nil // plain text that happens to start with a brace
+		return raw, false, nil // plain text
 	}
 	return text, p.inner.breaks, nil
 }

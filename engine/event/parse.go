@@ -41,8 +41,8 @@ var byteOrderMark = []byte("\ufeff")
 // line of a tracking log (`event` and no `data`) keeps its keys, and these are
 // appended:
 //
-//   - data: the object of `event`; where `event` is a text that holds a JSON
-//     object, that object; otherwise the value of `event` as it stands;
+//   - data: the value of `event`; where that is a text that holds JSON, the
+//     value of that JSON; other texts stay texts;
 //   - timestamp: `time`, where there is no `timestamp`;
 //   - name: `event_type`, where there is no `name`.
 //
@@ -63,7 +63,7 @@ func (p *Parser) Parse(line []byte) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	end, err := p.scan.object(object, p.limits.MaxDepth)
+	end, err := p.scan.value(object, p.limits.MaxDepth)
 	if err == nil && end < len(object) {
 		err = &SyntaxError{Offset: end, Expected: "the end of the line after the object"}
 	}
@@ -94,10 +94,8 @@ func locate(line []byte) ([]byte, error) {
 // behind a prefix.
 func (p *Parser) explain(err error, line []byte, before int) error {
 	if before > 0 && !errors.Is(err, ErrTooDeep) {
-		const wrapper = `{"":`
-		wrapped := append([]byte(wrapper), bytes.TrimPrefix(line, byteOrderMark)...)
-		wrapped = append(wrapped, '}')
-		if end, err := p.scan.object(wrapped, p.limits.MaxDepth+1); err == nil && end == len(wrapped) {
+		line = bytes.TrimPrefix(line, byteOrderMark)
+		if end, err := p.scan.value(line, p.limits.MaxDepth); err == nil && end == len(line) {
 			return ErrNotObject
 		}
 	}

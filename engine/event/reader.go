@@ -58,7 +58,7 @@ type Reader struct {
 	blockSize int
 	rest      []byte // start of a line whose end was not read yet
 	next      int64
-	err       error // what the last read ended with
+	err       error // what reading ended with: a bare io.EOF, or a fault
 }
 
 const defaultBlockSize = 256 << 10
@@ -102,11 +102,11 @@ func (r *Reader) Read(buf []byte) (Block, error) {
 		buf = r.fill(buf)
 	}
 	end := bytes.LastIndexByte(buf, '\n') + 1
-	if errors.Is(r.err, io.EOF) {
+	if r.err == io.EOF { // a wrapped one would be a fault
 		end = len(buf) // the last line needs no end
 	}
 	if end == 0 {
-		return Block{}, r.err
+		return Block{}, r.end()
 	}
 	r.rest = append(r.rest, buf[end:]...)
 	data := buf[:end]
@@ -128,7 +128,7 @@ func (r *Reader) open() {
 	head := bufio.NewReaderSize(r.source, 64<<10)
 	magic, err := head.Peek(2)
 	if err != nil && !errors.Is(err, io.EOF) {
-		r.fail(err)
+		r.err = err
 		return
 	}
 	if !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
@@ -136,12 +136,15 @@ func (r *Reader) open() {
 		return
 	}
 	unzipped, err := gzip.NewReader(head)
+	r.gzip = true
 	if err != nil {
-		r.gzip = true
-		r.fail(err)
+		if errors.Is(err, io.EOF) { // within the header
+			err = io.ErrUnexpectedEOF
+		}
+		r.err = err
 		return
 	}
-	r.src, r.gzip = unzipped, true
+	r.src = unzipped
 }
 
 // fill reads into the free room of buf, making some where there is none. It
@@ -162,7 +165,7 @@ func (r *Reader) fill(buf []byte) []byte {
 			err = io.ErrNoProgress
 		}
 		if err != nil {
-			r.fail(err)
+			r.err = err
 			return buf
 		}
 		if n > 0 && (!r.gzip || len(buf) == cap(buf)) {
@@ -184,16 +187,13 @@ func (r *Reader) skip(buf []byte) []byte {
 	return buf
 }
 
-func (r *Reader) fail(err error) {
+// end returns how reading ended, after all lines were returned.
+func (r *Reader) end() error {
 	switch {
-	case err == io.EOF: //nolint:errorlint // a wrapped one is a fault
-		r.err = io.EOF
+	case r.err == io.EOF: // a wrapped one would be a fault
+		return io.EOF
 	case r.gzip:
-		if errors.Is(err, io.EOF) { // within the header
-			err = io.ErrUnexpectedEOF
-		}
-		r.err = fmt.Errorf("decompress gzip after line %d: %w", r.next-1, err)
-	default:
-		r.err = fmt.Errorf("read after line %d: %w", r.next-1, err)
+		return fmt.Errorf("decompress gzip after line %d: %w", r.next-1, r.err)
 	}
+	return fmt.Errorf("read after line %d: %w", r.next-1, r.err)
 }

@@ -191,3 +191,32 @@ func BenchmarkParse(b *testing.B) {
 		})
 	}
 }
+
+// Whatever the blocks, the lines are those of the text.
+func FuzzReader(f *testing.F) {
+	f.Add([]byte("a\r\n\nb"), 40, 16)
+	f.Add([]byte(strings.Repeat("x", 100)+"\nb\n"), 10, 3)
+	f.Add([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0, '\n'}, 10, 3)
+	f.Fuzz(func(t *testing.T, text []byte, maxLine, blockSize int) {
+		if maxLine < 1 || maxLine > 1<<16 || blockSize < 1 || blockSize > 1<<16 {
+			return
+		}
+		lines, err := readAll(event.NewReader(bytes.NewReader(text), maxLine, blockSize))
+		if bytes.HasPrefix(text, []byte{0x1f, 0x8b}) {
+			return
+		}
+		require.Equal(t, io.EOF, err)
+		want := strings.Split(string(text), "\n")
+		if want[len(want)-1] == "" {
+			want = want[:len(want)-1]
+		}
+		require.Len(t, lines, len(want))
+		for i, line := range lines {
+			whole := fmt.Sprintf("%d:%s", i+1, strings.TrimSuffix(want[i], "\r"))
+			if line != whole {
+				require.Equal(t, fmt.Sprintf("%d!", i+1), line)
+				require.Greater(t, len(want[i]), maxLine)
+			}
+		}
+	})
+}

@@ -32,9 +32,9 @@ func (s span) holdsText(b []byte) bool  { return s.isString(b) && s.end-s.start 
 func (s span) holdsValue(b []byte) bool { return s.present() && s.kind(b) != 'n' && !s.emptyText(b) }
 func (s span) emptyText(b []byte) bool  { return s.isString(b) && s.end-s.start == 2 }
 
-// validator validates one JSON object in a single pass without recursion and
-// notes where the values of the root's known keys are; of duplicate keys the
-// last one counts, as in the JSON parsers of Python and Go.
+// validator validates one JSON value in a single pass without recursion. Where
+// it is an object, it notes where the values of the root's known keys are; of
+// duplicate keys the last one counts, as in the JSON parsers of Python and Go.
 type validator struct {
 	b        []byte
 	i        int
@@ -44,9 +44,9 @@ type validator struct {
 	breaks   bool // a line break stands between two tokens
 }
 
-// object scans the object at the start of b and returns the index behind its
-// closing brace; b[0] must be '{'.
-func (v *validator) object(b []byte, maxDepth int) (int, error) {
+// value scans the value at the start of b, behind white space, and returns the
+// index behind it.
+func (v *validator) value(b []byte, maxDepth int) (int, error) {
 	v.b, v.i, v.maxDepth = b, 0, maxDepth
 	v.stack = v.stack[:0]
 	v.fields = [fieldCount]span{}
@@ -97,6 +97,9 @@ func (v *validator) object(b []byte, maxDepth int) (int, error) {
 		}
 		// A value, or the opening of an empty container, ends here.
 		for {
+			if len(v.stack) == 0 {
+				return v.i, nil
+			}
 			if len(v.stack) == 1 {
 				v.fields[current].end = v.i
 			}
@@ -120,9 +123,6 @@ func (v *validator) object(b []byte, maxDepth int) (int, error) {
 			}
 			v.i++
 			v.stack = v.stack[:len(v.stack)-1]
-			if len(v.stack) == 0 {
-				return v.i, nil
-			}
 		}
 	}
 }

@@ -140,3 +140,31 @@ func TestLoadFileErrors(t *testing.T) {
 		})
 	}
 }
+
+// No file makes a panic, and what was read can be found.
+func FuzzLoadFile(f *testing.F) {
+	f.Add(".json", usersJSON)
+	f.Add(".yaml", usersYAML)
+	f.Add(".csv", "id,username,xapi\n7,ada,x\n")
+	f.Add(".csv", "id,display_name\na/b/c,\"d\ne\"\n")
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, ext, text string) {
+		switch ext {
+		case ".json", ".yaml", ".csv":
+		default:
+			return
+		}
+		path := filepath.Join(dir, "lms"+ext)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		src, err := lookup.LoadFile(path)
+		if err != nil {
+			require.NotEmpty(t, err.Error())
+			return
+		}
+		for _, key := range []string{"7", "ada", "bob", ""} {
+			if u, err := src.User(t.Context(), key); err == nil {
+				require.True(t, u.ID != 0 || u.Username != "")
+			}
+		}
+	})
+}

@@ -1,0 +1,39 @@
+# The commands of this project. "make run" and "make test" need nothing but Go.
+GO       ?= go
+SAMPLE   := deploy/sample
+# The folder of the conformance corpus: events with the output of the transformer that erbd succeeds.
+CONFORMANCE_DIR ?=
+FUZZTIME ?= 60s
+
+.PHONY: build run test check conformance judge bench fuzz clean
+
+build: ## bin/erbd and bin/mapcheck
+	$(GO) build -o bin/ ./cmd/...
+
+run: ## transform the sample tracking log and show the statements
+	$(GO) run ./cmd/erbd transform $(SAMPLE)/tracking.log --lookup $(SAMPLE)/lms.json
+
+test: ## all tests; with CONFORMANCE_DIR also the corpus
+	CONFORMANCE_DIR="$(CONFORMANCE_DIR)" $(GO) test ./...
+
+check: ## what a change must pass: format, vet, tests under the race detector
+	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
+	$(GO) vet ./...
+	CONFORMANCE_DIR="$(CONFORMANCE_DIR)" $(GO) test -race ./...
+
+conformance: ## only the corpus, case by case
+	@test -n "$(CONFORMANCE_DIR)" || { echo "conformance: name the folder of the corpus: make conformance CONFORMANCE_DIR=…"; exit 2; }
+	CONFORMANCE_DIR="$(CONFORMANCE_DIR)" $(GO) test ./engine/mapping -run TestConformance -count=1 -v
+
+bench: ## benchmarks of the engine
+	$(GO) test ./engine/... -run xxx -bench . -benchmem
+
+fuzz: ## every fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list 'Fuzz.*' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; $(GO) test $$pkg -run xxx -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
+	  done; \
+	done
+
+clean:
+	rm -rf bin data

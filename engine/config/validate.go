@@ -1,0 +1,243 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/filter"
+)
+
+// Off is the value of an address that is not to be listened on.
+const Off = "off"
+
+// Validate checks the values and how they fit together. Each diagnostic has
+// the key as its path and the source of the value as its position. [Load] has
+// called it.
+func (s *Settings) Validate() diag.List {
+	c := &checker{s: s}
+	for i := range keyFields {
+		c.enum(&keyFields[i])
+	}
+	c.nats()
+	if s.HTTP.Listen != Off {
+		c.address("http.listen", s.HTTP.Listen)
+	}
+	c.lookup()
+	c.rootURL()
+	if s.Caliper.SensorID == "" {
+		c.fault("caliper.sensor_id", CodeValue, "must not be empty")
+	}
+	c.names("xapi", s.XAPI.Names, s.XAPI.Regex)
+	c.names("caliper", s.Caliper.Names, s.Caliper.Regex)
+	c.atLeast("batch.size", int64(s.Batch.Size), 1)
+	c.positive("batch.interval", s.Batch.Interval > 0)
+	c.atLeast("retry.max_retries", int64(s.Retry.MaxRetries), 0)
+	c.positive("retry.countdown", s.Retry.Countdown > 0)
+	c.positive("timeout", s.Timeout > 0)
+	c.atLeast("limits.event_bytes", int64(s.Limits.EventBytes), 1<<10)
+	c.atLeast("limits.event_depth", int64(s.Limits.EventDepth), 8)
+	c.atLeast("statement_log.max_size", int64(s.StatementLog.MaxSize), 1<<20)
+	c.atLeast("statement_log.keep", int64(s.StatementLog.Keep), 0)
+	for _, k := range [...]struct{ key, value string }{{"xapi.logging", s.XAPI.Logging}, {"caliper.logging", s.Caliper.Logging}} {
+		if k.value == "" {
+			c.fault(k.key, CodeValue, "must not be empty: use off, stdout or a file")
+		}
+	}
+	return c.faults
+}
+
+// ResolveSecrets follows the references of all secrets to see that they are
+// there; lookupEnv is usually os.LookupEnv.
+func (s *Settings) ResolveSecrets(lookupEnv func(string) (string, bool)) diag.List {
+	c := &checker{s: s}
+	for _, k := range keyFields {
+		if k.Type != TypeSecret {
+			continue
+		}
+		secret, _ := reflect.ValueOf(s).Elem().FieldByIndex(k.index).Interface().(Secret)
+		if _, err := secret.Resolve(lookupEnv); err != nil {
+			c.fault(k.Name, CodeValue, "%w", err)
+		}
+	}
+	return c.faults
+}
+
+type checker struct {
+	s      *Settings
+	faults diag.List
+}
+
+func (c *checker) fault(key, code, format string, args ...any) *diag.Diagnostic {
+	o := c.s.origins[key]
+	var d *diag.Diagnostic
+	if o.node != nil {
+		d = o.node.Diag(diag.Error, code, key, format, args...)
+		if k := keyIndex[key]; k != nil && k.Type == TypeSecret {
+			d.Line = ""
+		}
+	} else {
+		err := fmt.Errorf(format, args...)
+		d = &diag.Diagnostic{Pos: diag.Position{File: c.s.Origin(key)}, Path: key, Code: code, Message: err.Error(), Err: errors.Unwrap(err)}
+	}
+	c.faults = append(c.faults, d)
+	return d
+}
+
+func (c *checker) enum(k *keyField) {
+	if k.Enum == nil {
+		return
+	}
+	value := reflect.ValueOf(c.s).Elem().FieldByIndex(k.index).String()
+	if value == "" && k.Default == "" || slices.Contains(k.Enum, value) {
+		return
+	}
+	d := c.fault(k.Name, CodeValue, "unknown value %q: use %s", value, strings.Join(k.Enum, ", "))
+	d.Hint = diag.DidYouMean(value, k.Enum)
+}
+
+func (c *checker) atLeast(key string, value, least int64) {
+	if value < least {
+		c.fault(key, CodeValue, "must be at least %d", least)
+	}
+}
+
+func (c *checker) positive(key string, ok bool) {
+	if !ok {
+		c.fault(key, CodeValue, "must be more than 0")
+	}
+}
+
+func (c *checker) address(key, value string) {
+	_, port, err := net.SplitHostPort(value)
+	if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || n > 65535 {
+		c.fault(key, CodeValue, "expected an address such as 127.0.0.1:4222")
+	}
+}
+
+func (c *checker) nats() {
+	n := &c.s.NATS
+	c.address("nats.listen", n.Listen)
+	if n.URL == "" && n.Store == "" {
+		c.fault("nats.store", CodeValue, "must not be empty: name a folder, or set nats.url")
+	}
+	for server := range strings.SplitSeq(n.URL, ",") {
+		server = strings.TrimSpace(server)
+		if n.URL == "" {
+			break
+		}
+		u, err := url.Parse(server)
+		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
+			c.fault("nats.url", CodeValue, "expected addresses such as nats://host:4222")
+			break
+		}
+	}
+	c.atLeast("nats.max_store", int64(n.MaxStore), 1<<20)
+	if n.Replicas < 1 || n.Replicas > 5 {
+		c.fault("nats.replicas", CodeValue, "must be from 1 to 5")
+	}
+	if (n.TLS.Cert == "") != (n.TLS.Key == "") {
+		key, other := "nats.tls.cert", "nats.tls.key"
+		if n.TLS.Cert == "" {
+			key, other = other, key
+		}
+		c.fault(key, CodeClash, "needs %s too", other)
+	}
+	var ways []string
+	for _, way := range [...]struct {
+		key string
+		set bool
+	}{{"nats.user", n.User != ""}, {"nats.token", n.Token.IsSet()}, {"nats.credentials", n.Credentials != ""}, {"nats.nkey", n.NKey != ""}} {
+		if way.set {
+			ways = append(ways, way.key)
+		}
+	}
+	if len(ways) > 1 {
+		c.fault(ways[1], CodeClash, "excludes %s: log in one way", ways[0])
+	}
+	if n.Password.IsSet() && n.User == "" {
+		c.fault("nats.password", CodeClash, "needs nats.user too")
+	}
+}
+
+func (c *checker) lookup() {
+	l := &c.s.Lookup
+	switch l.Type {
+	case LookupFile:
+		if l.Path == "" {
+			c.fault("lookup.type", CodeClash, "file needs lookup.path too")
+		}
+	case LookupNATS:
+		if l.Bucket == "" {
+			c.fault("lookup.type", CodeClash, "nats needs lookup.bucket too")
+		}
+	case LookupMySQL:
+		if !l.DSN.IsSet() {
+			c.fault("lookup.type", CodeClash, "mysql needs lookup.dsn too")
+		}
+	}
+	c.atLeast("lookup.cache_size", int64(l.CacheSize), 1)
+	c.positive("lookup.cache_ttl", l.CacheTTL > 0)
+	c.positive("lookup.negative_ttl", l.NegativeTTL > 0)
+}
+
+func (c *checker) rootURL() {
+	u, err := url.Parse(c.s.LMS.RootURL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		c.fault("lms.root_url", CodeValue, "expected an address such as https://lms.example.org")
+	}
+}
+
+func (c *checker) names(backend string, names []string, regex Regex) {
+	if !regex.set() {
+		return
+	}
+	if names != nil {
+		c.fault(backend+".regex", CodeClash, "excludes %s.names: filter by one of them", backend).Pos = c.position(backend + ".regex.type")
+		return
+	}
+	if regex.Type == "" {
+		c.fault(backend+".regex.type", CodeClash, "must be set: use allowlist or blocklist").Pos = c.position(backend + ".regex.expressions")
+		return
+	}
+	if regex.Type != string(filter.Allowlist) && regex.Type != string(filter.Blocklist) {
+		return // reported as the value of an enum
+	}
+	key := backend + ".regex.expressions"
+	_, err := filter.Regex(filter.Type(regex.Type), regex.Expressions)
+	for _, err := range unjoin(err) {
+		var fault *filter.ExpressionError
+		node := c.s.origins[key].node
+		if !errors.As(err, &fault) || node == nil || fault.Index >= len(node.Items) {
+			c.fault(key, CodeValue, "%w", err)
+			continue
+		}
+		d := node.Items[fault.Index].Diag(diag.Error, CodeValue, "", "%w: %s", filter.ErrExpression, fault.Reason)
+		d.Hint = fault.Hint
+		c.faults = append(c.faults, d)
+	}
+}
+
+// position is where the key, or the flag or variable for it, stands.
+func (c *checker) position(key string) diag.Position {
+	if o := c.s.origins[key]; o.node != nil {
+		return o.node.Pos()
+	}
+	return diag.Position{File: c.s.Origin(key)}
+}
+
+func unjoin(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
