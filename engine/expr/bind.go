@@ -154,6 +154,13 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 		return lowered{}, false
 	}
 	reads := fn.Group == "Reading the event" || fn.Name == fnEvent || fn.Name == fnHasEvent
+	if fn.until != nil {
+		node := firstNode(fn.until, nodes)
+		if constants {
+			return l.fold(node)
+		}
+		return lowered{node: node}, true
+	}
 	if constants && !fn.impure && !reads {
 		return l.fold(applyNode(run, nodes))
 	}
@@ -215,6 +222,19 @@ func (b *Binder) prepare(fn *Function, args []lowered) (implementation, error) {
 		}
 	}
 	return fn.bind(b, consts)
+}
+
+// firstNode evaluates the arguments until one is accepted or fails.
+func firstNode(accept func(v Value) bool, args []lowered) Node {
+	last := len(args) - 1
+	return func(f *Frame) Value {
+		for i := range last {
+			if v := args[i].node(f); v.fail != nil || accept(v) {
+				return v
+			}
+		}
+		return args[last].node(f)
+	}
 }
 
 // applyNode evaluates the arguments on the stack of the frame; the first that fails is the result.

@@ -41,7 +41,7 @@ func (x *Expr) plan(b *Binder) (Node, error) {
 			failure = errors.Join(failure, fmt.Errorf("%s: %w", fn.Name, err))
 			return i, nil
 		}
-		return &libraryCall{id: i.ID(), args: call.Args(), run: run}, nil
+		return &libraryCall{id: i.ID(), args: call.Args(), run: run, until: fn.until}, nil
 	}
 	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(decorate)}
 	if x.loops > 0 {
@@ -65,13 +65,28 @@ func asFailure(err error) *Failure {
 	if errors.As(err, &f) {
 		return f
 	}
-	reason := err.Error()
-	if strings.Contains(reason, "cost limit") {
-		reason = "the expression takes too many steps for this event"
+	reason := "the expression cannot be evaluated for this event"
+	for _, known := range reasons {
+		if strings.Contains(err.Error(), known.part) {
+			reason = known.reason
+			break
+		}
 	}
-	// cel-go puts keys and values of the event into some messages: keep what comes before them.
-	reason, _, _ = strings.Cut(reason, ":")
 	return &Failure{Reason: reason, Err: fmt.Errorf("%w: %s", ErrEvaluation, reason)}
+}
+
+// reasons translate the messages of cel-go, which put keys and values of the event into some of them.
+var reasons = []struct{ part, reason string }{
+	{"cost limit", "the expression takes too many steps for this event"},
+	{"no such overload", "an operator or function got values of types that it does not take"},
+	{"division by zero", "division by zero"},
+	{"modulus by zero", "division by zero"},
+	{"overflow", "the number is out of range"},
+	{"no such key", "an object has no such key"},
+	{"out of range", "an index or argument is out of range"},
+	{"out of bounds", "an index or argument is out of range"},
+	{"type conversion error", "a value cannot be converted to the type that is asked for"},
+	{"invalid RFC 3339 timestamp", "the text is no timestamp"},
 }
 
 // ErrEvaluation marks failures that cel-go reports.
@@ -79,9 +94,10 @@ var ErrEvaluation = errors.New("expression cannot be evaluated")
 
 // libraryCall evaluates a function of the library inside a cel-go program.
 type libraryCall struct {
-	id   int64
-	args []interpreter.InterpretableV2
-	run  implementation
+	id    int64
+	args  []interpreter.InterpretableV2
+	run   implementation
+	until func(v Value) bool
 }
 
 // ID is the id of the syntax node.
@@ -103,6 +119,14 @@ func (c *libraryCall) Exec(e *interpreter.ExecutionFrame) ref.Val {
 	f, isFrame := v.(*Frame)
 	if !ok || !isFrame {
 		return types.WrapErr(ErrInternal)
+	}
+	if c.until != nil {
+		for _, a := range c.args[:len(c.args)-1] {
+			if out := a.Exec(e); types.IsUnknownOrError(out) || c.until(fromCEL(out)) {
+				return out
+			}
+		}
+		return c.args[len(c.args)-1].Exec(e)
 	}
 	base := len(f.stack)
 	for _, a := range c.args {

@@ -23,6 +23,8 @@ type Function struct {
 	impure bool
 	// run computes the value; bind, where set, makes run for a call whose constant arguments are known.
 	run  implementation
+	// until, where set, ends the evaluation of the arguments: the first value it accepts is the result, else the last.
+	until func(v Value) bool
 	bind func(b *Binder, consts []*Value) (implementation, error)
 }
 

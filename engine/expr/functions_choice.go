@@ -7,27 +7,13 @@ var choiceFunctions = []*Function{
 		Name: "or_else", Params: []Param{dyn("value"), dyn("other")}, Variadic: true, Result: cel.DynType,
 		Doc:     "The first argument that is not null, empty, 0 or false; where all are, the last one.",
 		Example: `or_else(get("data.mode"), find("mode"), "none")`, Gives: `"none"`,
-		run: func(f *Frame, args []Value) Value {
-			for _, v := range args[:len(args)-1] {
-				if v.truthy() {
-					return v
-				}
-			}
-			return args[len(args)-1]
-		},
+		until: Value.truthy,
 	},
 	{
 		Name: "coalesce", Params: []Param{dyn("value"), dyn("other")}, Variadic: true, Result: cel.DynType,
 		Doc:     "The first argument that is not null. 0, false and empty text are values.",
 		Example: `coalesce(get("data.mode"), 0)`, Gives: `0`,
-		run: func(f *Frame, args []Value) Value {
-			for _, v := range args {
-				if v.kind != Null {
-					return v
-				}
-			}
-			return NullValue
-		},
+		until: func(v Value) bool { return v.kind != Null },
 	},
 	{
 		Name: "must", Params: []Param{dyn("value"), literal("what")}, Result: cel.DynType,

@@ -56,13 +56,9 @@ var numberFunctions = []*Function{
 		Doc:     "An ISO 8601 time with its own offset: +00:00 instead of Z, six decimals or none. A number is seconds since 1970. A time without an offset is refused; null stays null.",
 		Example: `time_iso("2019-01-17T01:11:14.288Z")`, Gives: `"2019-01-17T01:11:14.288000+00:00"`,
 		run: timeFunction("time_iso", true, func(f *Frame, t time.Time) Value {
-			return TextValue(f.build(func(dst []byte) []byte {
-				layout := "2006-01-02T15:04:05-07:00"
-				if t.Nanosecond()/1000 != 0 {
-					layout = "2006-01-02T15:04:05.000000-07:00"
-				}
-				return t.AppendFormat(dst, layout)
-			}))
+			start := len(f.scratch)
+			f.scratch = appendTime(f.scratch, t)
+			return TextValue(f.since(start))
 		}),
 	},
 	{
@@ -81,6 +77,13 @@ var numberFunctions = []*Function{
 func roundMillis(x float64) float64 {
 	if math.Abs(x) >= 1<<53 {
 		return x
+	}
+	// Where x is not close to the middle of two thousandths, there is nothing to decide.
+	if y := x * 1000; math.Abs(y) < 1e12 {
+		n := math.Round(y)
+		if d := math.Abs(y - n); d < 0.499 {
+			return n / 1000
+		}
 	}
 	var buf [32]byte
 	r, err := strconv.ParseFloat(string(strconv.AppendFloat(buf[:0], x, 'f', 3, 64)), 64)

@@ -64,6 +64,10 @@ func appendDouble(dst []byte, f float64) []byte {
 	if a := math.Abs(f); a != 0 && (a < 1e-4 || a >= 1e16) {
 		return strconv.AppendFloat(dst, f, 'e', -1, 64)
 	}
+	// Times and grades have few decimals: n thousandths print without the search for the shortest digits.
+	if n := math.Round(f * 1000); math.Abs(n) < 1e15 && n/1000 == f && (f != 0 || !math.Signbit(f)) {
+		return appendThousandths(dst, int64(n))
+	}
 	start := len(dst)
 	dst = strconv.AppendFloat(dst, f, 'f', -1, 64)
 	for _, c := range dst[start:] {
@@ -74,9 +78,28 @@ func appendDouble(dst []byte, f float64) []byte {
 	return append(dst, ".0"...)
 }
 
+func appendThousandths(dst []byte, n int64) []byte {
+	if n < 0 {
+		dst = append(dst, '-')
+		n = -n
+	}
+	dst = strconv.AppendInt(dst, n/1000, 10)
+	d1, d2, d3 := byte('0'+n/100%10), byte('0'+n/10%10), byte('0'+n%10)
+	switch {
+	case d3 != '0':
+		return append(dst, '.', d1, d2, d3)
+	case d2 != '0':
+		return append(dst, '.', d1, d2)
+	}
+	return append(dst, '.', d1)
+}
+
 // appendSpaced rewrites JSON text with a space behind ':' and ',' and canonical numbers and strings, the
 // form that statement ids are computed from. ascii writes every other character as \uXXXX.
 func appendSpaced(dst []byte, raw string, ascii bool) []byte {
+	if out, ok := appendSpacedPlain(dst, raw, ascii); ok {
+		return out
+	}
 	r := gjson.Parse(raw)
 	switch {
 	case r.IsObject():
@@ -109,6 +132,36 @@ func appendSpaced(dst []byte, raw string, ascii bool) []byte {
 		return appendText(dst, r.Str, ascii)
 	}
 	return JSONValue(raw).AppendJSON(dst)
+}
+
+// appendSpacedPlain is appendSpaced for compact JSON of texts without escapes, literals and short whole numbers,
+// which is nearly all there is; false for anything else.
+func appendSpacedPlain(dst []byte, raw string, ascii bool) ([]byte, bool) {
+	start := len(dst)
+	for i := 0; i < len(raw); i++ {
+		c := raw[i]
+		switch {
+		case c == '"':
+			j := i + 1
+			for ; j < len(raw) && raw[j] != '"'; j++ {
+				if raw[j] == '\\' || ascii && raw[j] >= 0x7f {
+					return dst[:start], false
+				}
+			}
+			if j == len(raw) {
+				return dst[:start], false
+			}
+			dst = append(dst, raw[i:j+1]...)
+			i = j
+		case c == ':' || c == ',':
+			dst = append(dst, c, ' ')
+		case c == '{' || c == '}' || c == '[' || c == ']' || c >= 'a' && c <= 'z':
+			dst = append(dst, c)
+		default:
+			return dst[:start], false
+		}
+	}
+	return dst, true
 }
 
 func appendText(dst []byte, s string, ascii bool) []byte {

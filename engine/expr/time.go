@@ -66,6 +66,29 @@ func parseTime(s string, spaced bool) (t time.Time, offset, ok bool) {
 	return t, offset, true
 }
 
+// appendTime writes a time as 2006-01-02T15:04:05-07:00, with six decimals where it has microseconds.
+func appendTime(dst []byte, t time.Time) []byte {
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	dst = append(appendTwo(appendTwo(dst, int64(year/100)), int64(year%100)), '-')
+	dst = append(appendTwo(dst, int64(month)), '-')
+	dst = append(appendTwo(dst, int64(day)), 'T')
+	dst = append(appendTwo(dst, int64(hour)), ':')
+	dst = append(appendTwo(dst, int64(minute)), ':')
+	dst = appendTwo(dst, int64(second))
+	if micros := int64(t.Nanosecond() / 1000); micros != 0 {
+		dst = append(dst, '.')
+		dst = appendTwo(appendTwo(appendTwo(dst, micros/10000), micros/100%100), micros%100)
+	}
+	_, offset := t.Zone()
+	sign := byte('+')
+	if offset < 0 {
+		sign, offset = '-', -offset
+	}
+	dst = append(appendTwo(append(dst, sign), int64(offset/3600)), ':')
+	return appendTwo(dst, int64(offset/60%60))
+}
+
 // zones holds the quarter-hour offsets, which are all that events carry in practice.
 var zones = func() (z [8 * 24]*time.Location) {
 	for i := range z {

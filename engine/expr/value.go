@@ -105,6 +105,9 @@ func spanValue(json string, s event.Span) Value {
 }
 
 func numberValue(raw string) Value {
+	if i, ok := shortInt(raw); ok {
+		return IntValue(i)
+	}
 	if strings.IndexAny(raw, ".eE") < 0 {
 		if i, err := strconv.ParseInt(raw, 10, 64); err == nil {
 			return IntValue(i)
@@ -116,6 +119,28 @@ func numberValue(raw string) Value {
 		return fail("the number is out of range")
 	}
 	return DoubleValue(f)
+}
+
+// shortInt reads a whole number of at most 18 digits.
+func shortInt(raw string) (n int64, ok bool) {
+	digits := raw
+	if raw[0] == '-' {
+		digits = raw[1:]
+	}
+	if len(digits) == 0 || len(digits) > 18 {
+		return 0, false
+	}
+	for i := range len(digits) {
+		d := digits[i] - '0'
+		if d > 9 {
+			return 0, false
+		}
+		n = n*10 + int64(d)
+	}
+	if len(digits) < len(raw) {
+		n = -n
+	}
+	return n, true
 }
 
 // Kind returns the kind of the value.
@@ -242,6 +267,9 @@ func KindAt(json, path string) string {
 		if v, ok = lookupMember(v, key); !ok {
 			return "absent"
 		}
+	}
+	if v.fail != nil { // a number that is too large
+		return Double.String()
 	}
 	return v.kind.String()
 }
