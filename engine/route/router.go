@@ -1,0 +1,217 @@
+// Package route reads the routers file and decides which router wants which event.
+//
+// The file maps a backend to its routers, in YAML or JSON:
+//
+//	xapi:
+//	  - name: lrs
+//	    url: https://lrs.example.com/xAPI
+//	    auth: {scheme: basic, username: key, password: "${env:LRS_PASSWORD}"}
+//	    match_params: {course_id: "^.*course-v.:edX\\+.*\\+2021.*$", name: ["^problem.*", "video"]}
+//	    override_args: {}
+//	    headers: {}
+//	    retry: {max_retries: 3, countdown: 30s}
+//	    batch: {enabled: false, size: 100, interval: 60s}
+//
+// match_params is an AND over its keys and an OR over a list of regular expressions (RE2), each searched in the value
+// of the original event. What a key means is the business of the predicate (see Param).
+//
+// A Set is read in two steps: Parse finds every fault of the file, Resolve then follows the references to secrets. A
+// resolved Set is immutable and safe for concurrent use.
+package route
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/erbd/erbd/engine/config"
+	"github.com/erbd/erbd/engine/deliver"
+	"github.com/erbd/erbd/engine/diag"
+)
+
+// Predicate says whether an event is wanted. It is safe for concurrent use.
+type Predicate interface {
+	// Match reports on the original event, a valid JSON object.
+	Match(event []byte) bool
+}
+
+// Param is one key of match_params with its alternatives. All params of a router must match; a param matches when
+// one of its patterns, a regular expression of RE2, is found in the value.
+//
+// A dotted key is a path. A bare key that is absent at the root of the event is looked for in context, then in data.
+// A missing value, a null, an object or a list does not match; numbers and booleans match by their JSON text.
+type Param struct {
+	Key      string
+	Patterns []string
+}
+
+// Compile makes one predicate of a router's params, of which there is at least one. The patterns are valid.
+type Compile func(params []Param) (Predicate, error)
+
+// Override is one root key that a router sets, with its value as JSON.
+type Override struct {
+	Key   string
+	Value []byte
+}
+
+// Router is one record store and what it wants.
+type Router struct {
+	Backend string
+	// Name is unique in its backend and fit for NATS subjects.
+	Name string
+	// Pos is where the router stands in the file.
+	Pos diag.Position
+	// Params as written, none when the router wants everything.
+	Params []Param
+	// Overrides in the order of the file.
+	Overrides []Override
+	// Batch is as the file says or the default; Batch.Enabled false means that each event is sent by itself.
+	Batch config.Batch
+	Retry config.Retry
+	// Timeout of one request.
+	Timeout time.Duration
+	// Gzip compresses request bodies.
+	Gzip bool
+	// Requests is the number of requests in flight at once.
+	Requests int
+
+	url      text
+	scheme   deliver.Scheme
+	username text
+	password text
+	token    text
+	headers  []header
+
+	predicate Predicate
+	byName    bool // the predicate looks at nothing but the name
+	memo      memo
+}
+
+type header struct {
+	name  string
+	value text
+}
+
+// String returns backend/name.
+func (r *Router) String() string { return r.Backend + "/" + r.Name }
+
+// Format implements fmt.Formatter for every verb, so that no credentials show.
+func (r *Router) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(r.String())) }
+
+// LogValue implements slog.LogValuer.
+func (r *Router) LogValue() slog.Value { return slog.StringValue(r.String()) }
+
+// BatchSize returns the number of statements in a request, 1 where batching is off.
+func (r *Router) BatchSize() int {
+	if !r.Batch.Enabled {
+		return 1
+	}
+	return r.Batch.Size
+}
+
+// Wants reports whether the router wants an event; name is the event's name. Of a router that chooses by name alone
+// the answer is remembered, for a bounded number of names.
+func (r *Router) Wants(name string, event []byte) bool {
+	if r.predicate == nil {
+		return true
+	}
+	if !r.byName {
+		return r.predicate.Match(event)
+	}
+	if wanted, ok := r.memo.get(name); ok {
+		return wanted
+	}
+	wanted := r.predicate.Match(event)
+	r.memo.put(name, wanted)
+	return wanted
+}
+
+// Delivery returns the settings of the router's client, credentials included. Before Resolve those are empty. sensor
+// is the sensor of Caliper envelopes.
+func (r *Router) Delivery(sensor string) deliver.Config {
+	format, _ := deliver.ParseFormat(r.Backend) // Parse has checked it
+	cfg := deliver.Config{
+		Format: format, URL: r.url.value, Timeout: r.Timeout, Gzip: r.Gzip, Conns: r.Requests, SensorID: sensor,
+		Auth: deliver.Auth{Scheme: r.scheme, Username: r.username.value, Password: r.password.value, Token: r.token.value},
+	}
+	if len(r.headers) > 0 {
+		cfg.Headers = make(map[string]string, len(r.headers))
+		for _, h := range r.headers {
+			cfg.Headers[h.name] = h.value.value
+		}
+	}
+	if format == deliver.Caliper && len(r.Overrides) > 0 {
+		cfg.Override = r.Override
+	}
+	return cfg
+}
+
+// Set is the routers of all backends.
+type Set struct {
+	all  []*Router
+	by   map[string][]*Router
+	hash string
+}
+
+// All returns every router that is switched on, in the order of the file. The caller must not change it.
+func (s *Set) All() []*Router { return s.all }
+
+// Backend returns the routers of a backend, in the order of the file. The caller must not change it.
+func (s *Set) Backend(name string) []*Router { return s.by[name] }
+
+// Hash tells sets apart by the content of their file: equal hashes, equal routers. It does not cover the secrets
+// that the file refers to, nor the defaults.
+func (s *Set) Hash() string { return s.hash }
+
+// Wanted appends the routers of a backend that want an event to dst, which may be a buffer used before.
+func (s *Set) Wanted(dst []*Router, backend, name string, event []byte) []*Router {
+	for _, r := range s.by[backend] {
+		if r.Wants(name, event) {
+			dst = append(dst, r)
+		}
+	}
+	return dst
+}
+
+// maxMemo bounds the remembered names of a router: above the number of names that a site emits, below what an
+// attacker could make of it.
+const maxMemo = 1024
+
+// memo remembers answers by name. Readers take no lock; each new name copies the map.
+type memo struct {
+	mu    sync.Mutex
+	names atomic.Pointer[map[string]bool]
+}
+
+func (m *memo) get(name string) (wanted, ok bool) {
+	p := m.names.Load()
+	if p == nil {
+		return false, false
+	}
+	wanted, ok = (*p)[name]
+	return wanted, ok
+}
+
+func (m *memo) put(name string, wanted bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old := m.names.Load()
+	n := 0
+	if old != nil {
+		n = len(*old)
+	}
+	if n >= maxMemo {
+		return
+	}
+	names := make(map[string]bool, n+1)
+	if old != nil {
+		for k, v := range *old {
+			names[k] = v
+		}
+	}
+	names[strings.Clone(name)] = wanted // the caller may use the bytes again
+	m.names.Store(&names)
+}

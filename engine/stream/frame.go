@@ -1,0 +1,216 @@
+package stream
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// Headers of packed messages.
+const (
+	// HeaderFormat carries the version of the packing; a message without it is a plain one.
+	HeaderFormat = "Erb-Format"
+	// HeaderItems carries the number of events in the message.
+	HeaderItems = "Erb-Items"
+	// HeaderAttempts carries the attempts that were made with the content before this message was published.
+	HeaderAttempts = "Erb-Attempts"
+	// HeaderNotBefore carries the time, in Unix milliseconds, before which the content is not to be sent.
+	HeaderNotBefore = "Erb-Not-Before"
+	// HeaderFirst carries the time, in Unix milliseconds, when the content was first published.
+	HeaderFirst = "Erb-First"
+)
+
+// formatVersion is the packing that this version writes and reads.
+const formatVersion = "1"
+
+// maxItems bounds what a header may promise.
+const maxItems = 1 << 20
+
+// Statement is one xAPI statement or Caliper event, ready to be sent.
+type Statement struct {
+	ID   string
+	JSON []byte
+}
+
+// Item is what one event became for one router: the unit that has exactly one outcome.
+type Item struct {
+	// ID identifies the event: by custom the id of its first statement.
+	ID string
+	// Name is the name of the event.
+	Name string
+	// Critical says that the item is kept in the bucket of failed events when it cannot be delivered.
+	Critical bool
+	// Prior is the worst outcome of statements of the event that are settled already; 0 when none is.
+	Prior Outcome
+	// Statements still to be sent, parent before children.
+	Statements []Statement
+	// Event is the original event, one JSON object; nil unless the item is critical.
+	Event []byte
+}
+
+// meta is the line that precedes an item's documents.
+type meta struct {
+	ID         string   `json:"id"`
+	Name       string   `json:"name,omitempty"`
+	Critical   bool     `json:"critical,omitempty"`
+	Prior      Outcome  `json:"prior,omitempty"`
+	Statements []string `json:"statements"`
+	Event      bool     `json:"event,omitempty"`
+}
+
+// AppendItem packs an item onto dst. The format is lines of JSON: one line that describes the item, one line per
+// statement, and one line with the original event where there is one. Line ends inside the documents, which can
+// only be white space, become blanks.
+func AppendItem(dst []byte, it Item) ([]byte, error) {
+	m := meta{ID: it.ID, Name: it.Name, Critical: it.Critical, Prior: it.Prior, Event: len(it.Event) > 0, Statements: make([]string, len(it.Statements))}
+	for i, s := range it.Statements {
+		m.Statements[i] = s.ID
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return dst, fmt.Errorf("%w: pack item: %w", ErrFrame, err)
+	}
+	dst = append(append(dst, b...), '\n')
+	for _, s := range it.Statements {
+		dst = appendLine(dst, s.JSON)
+	}
+	if m.Event {
+		dst = appendLine(dst, it.Event)
+	}
+	return dst, nil
+}
+
+func appendLine(dst, doc []byte) []byte {
+	from := len(dst)
+	dst = append(dst, doc...)
+	for i := from; ; i++ {
+		n := bytes.IndexByte(dst[i:], '\n')
+		if n < 0 {
+			break
+		}
+		i += n
+		dst[i] = ' '
+	}
+	return append(dst, '\n')
+}
+
+// packedHeader returns the header of a message of n items.
+func packedHeader(n int) nats.Header {
+	return nats.Header{HeaderFormat: {formatVersion}, HeaderItems: {strconv.Itoa(n)}}
+}
+
+// Pack puts items, in order, into as few messages as the limits allow and gives them ids that start with id: the
+// same items and id make the same messages, so that publishing them again is harmless. maxItems and maxBytes of 0
+// are no limit; an item that is over maxBytes by itself stands in a message of its own.
+func Pack(subject, id string, items []Item, maxItems, maxBytes int) ([]Message, error) {
+	var out []Message
+	var data []byte
+	n := 0
+	flush := func() {
+		if n > 0 {
+			out = append(out, Message{Subject: subject, ID: id + "." + strconv.Itoa(len(out)), Header: packedHeader(n), Data: data})
+		}
+		data, n = nil, 0
+	}
+	for _, it := range items {
+		was := len(data)
+		var err error
+		if data, err = AppendItem(data, it); err != nil {
+			return nil, err
+		}
+		if n > 0 && maxBytes > 0 && len(data) > maxBytes {
+			last := bytes.Clone(data[was:])
+			data = data[:was]
+			flush()
+			data = last
+		}
+		if n++; maxItems > 0 && n >= maxItems {
+			flush()
+		}
+	}
+	flush()
+	return out, nil
+}
+
+// Unpack reads the items of a message. They share memory with data. Its errors wrap ErrFrame.
+func Unpack(h nats.Header, data []byte) ([]Item, error) {
+	n, err := packedCount(h)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, fmt.Errorf("%w: header %s is missing", ErrFrame, HeaderFormat)
+	}
+	rest := data
+	line := func() ([]byte, bool) {
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			return nil, false
+		}
+		l := rest[:i:i]
+		rest = rest[i+1:]
+		return l, len(l) > 0
+	}
+	items := make([]Item, 0, min(n, 1024))
+	for len(rest) > 0 {
+		l, ok := line()
+		var m meta
+		if !ok || json.Unmarshal(l, &m) != nil || len(m.Statements) == 0 || len(m.Statements) > len(rest) {
+			return nil, fmt.Errorf("%w: item %d of %d has no readable description", ErrFrame, len(items)+1, n)
+		}
+		it := Item{ID: m.ID, Name: m.Name, Critical: m.Critical, Prior: m.Prior, Statements: make([]Statement, len(m.Statements))}
+		for i, id := range m.Statements {
+			if l, ok = line(); !ok {
+				return nil, fmt.Errorf("%w: item %d of %d ends early", ErrFrame, len(items)+1, n)
+			}
+			it.Statements[i] = Statement{ID: id, JSON: l}
+		}
+		if m.Event {
+			if it.Event, ok = line(); !ok {
+				return nil, fmt.Errorf("%w: item %d of %d ends early", ErrFrame, len(items)+1, n)
+			}
+		}
+		items = append(items, it)
+	}
+	if len(items) != n {
+		return nil, fmt.Errorf("%w: %d items where the header says %d", ErrFrame, len(items), n)
+	}
+	return items, nil
+}
+
+// packedCount returns the number of items that the headers promise, 0 for a plain message.
+func packedCount(h nats.Header) (int, error) {
+	switch v := h.Get(HeaderFormat); v {
+	case "":
+		return 0, nil
+	case formatVersion:
+	default:
+		return 0, fmt.Errorf("%w: packing version %.20q is not %s: written by a newer erbd?", ErrFrame, v, formatVersion)
+	}
+	n, err := strconv.Atoi(h.Get(HeaderItems))
+	if err != nil || n < 1 || n > maxItems {
+		return 0, fmt.Errorf("%w: header %s is no usable count", ErrFrame, HeaderItems)
+	}
+	return n, nil
+}
+
+// headerInt returns a header's number, 0 when it is absent or no number.
+func headerInt(h nats.Header, name string) int64 {
+	n, err := strconv.ParseInt(h.Get(name), 10, 64)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}
+
+// headerTime returns a header's Unix milliseconds as a time, the zero time when it is absent.
+func headerTime(h nats.Header, name string) time.Time {
+	if n := headerInt(h, name); n > 0 {
+		return time.UnixMilli(n)
+	}
+	return time.Time{}
+}
