@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/erbd/erbd/engine/config"
+	"github.com/erbd/erbd/engine/daemon"
+	"github.com/erbd/erbd/engine/filter"
+	"github.com/erbd/erbd/engine/route"
+	"github.com/erbd/erbd/engine/stream"
+)
+
+// loadSnapshot reads and compiles everything that the settings name. All of it is compiled, or nothing is used.
+func (a *app) loadSnapshot(ctx context.Context) (*daemon.Snapshot, error) {
+	s, err := a.settings()
+	if err != nil {
+		return nil, err
+	}
+	directory, err := a.loadDirectory(s)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%+v\n", *s)
+	var backends []daemon.Backend
+	var failures error
+	add := func(name, logging string, names func() (*filter.Filter, error)) {
+		b := daemon.Backend{Name: name, Logging: logging}
+		var err error
+		if b.Set, err = a.loadMappings(s, name, directory); err != nil {
+			failures = errors.Join(failures, err)
+			return
+		}
+		if b.Names, err = names(); err != nil {
+			failures = errors.Join(failures, fmt.Errorf("%s: %w", name, err))
+			return
+		}
+		if fsys, err := mappingFiles(s.Mappings, name); err == nil {
+			hashFiles(sum, fsys)
+		}
+		backends = append(backends, b)
+	}
+	if s.XAPI.Enabled {
+		add(backendXAPI, s.XAPI.Logging, s.XAPI.NameFilter)
+	}
+	if s.Caliper.Enabled {
+		add(backendCaliper, s.Caliper.Logging, s.Caliper.NameFilter)
+	}
+	routers, err := a.loadRouters(s)
+	if err = errors.Join(failures, err); err != nil {
+		return nil, err
+	}
+	if s.Filters != "" {
+		hashFiles(sum, os.DirFS(s.Filters))
+	}
+	if s.Lookup.Path != "" {
+		hashPath(sum, s.Lookup.Path)
+	}
+	fmt.Fprintln(sum, routers.Hash())
+	return daemon.NewSnapshot(s, backends, routers, hex.EncodeToString(sum.Sum(nil))[:16]), nil
+}
+
+// hashFiles hashes the YAML files of a folder.
+func hashFiles(sum hash.Hash, fsys fs.FS) {
+	fs.WalkDir(fsys, ".", func(path string, d fs.DirEntry, err error) error { //nolint:errcheck // what cannot be read was reported by the load
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		if data, err := fs.ReadFile(fsys, path); err == nil {
+			fmt.Fprintf(sum, "%s %d\n", path, len(data))
+			sum.Write(data)
+		}
+		return nil
+	})
+}
+
+// hashPath hashes what tells versions of a file or folder apart without reading it: look-up files are large.
+func hashPath(sum hash.Hash, path string) {
+	filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error { //nolint:errcheck // what cannot be read was reported by the load
+		if err != nil {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
+			fmt.Fprintf(sum, "%s %d %d\n", p, info.Size(), info.ModTime().UnixNano())
+		}
+		return nil
+	})
+}
+
+// explain adds hints to the errors of a daemon that does not start.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, stream.ErrLocked):
+		return fail(err, "another erbd serves from this store: stop it, or give this one a store of its own with --nats.store DIR")
+	case errors.Is(err, stream.ErrIncompatible):
+		return fail(err, "the streams belong to another program or an incompatible version: use another store or account")
+	}
+	return err
+}
+
+// loadRouters reads the routers file; without one there are no routers.
+func (a *app) loadRouters(s *config.Settings) (*route.Set, error) {
+	options := route.Options{Batch: s.Batch, Retry: s.Retry, Timeout: s.Timeout}
+	src, name := []byte("{}"), "routers"
+	if s.Routers != "" {
+		var err error
+		if src, err = os.ReadFile(s.Routers); err != nil {
+			return nil, fail(fmt.Errorf("routers: %w", err), "name the file of the routers: --routers FILE")
+		}
+		name = s.Routers
+	}
+	set, faults := route.Parse(name, src, options)
+	if faults.HasErrors() {
+		return nil, faulty("the routers", faults)
+	}
+	if faults := set.Resolve(a.lookupEnv); faults.HasErrors() {
+		return nil, faulty("the routers", faults)
+	}
+	return set, nil
+}

@@ -1,0 +1,355 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/erbd/erbd/engine/config"
+	"github.com/erbd/erbd/engine/failed"
+	"github.com/erbd/erbd/engine/stream"
+)
+
+// Options are what a Daemon is made of.
+type Options struct {
+	// Settings of the server, the addresses and the limits.
+	Settings *config.Settings
+	// Load reads all files anew and compiles them; Reload calls it, and New for the first snapshot. Its errors are
+	// shown as they are.
+	Load func(ctx context.Context) (*Snapshot, error)
+	// LookupEnv follows references to secrets, usually os.LookupEnv.
+	LookupEnv func(string) (string, bool)
+	// Log gets no data of events above debug.
+	Log *slog.Logger
+	// Stdout takes the statement logs that go there.
+	Stdout io.Writer
+}
+
+// Daemon is a running erbd. Its methods are safe for concurrent use.
+type Daemon struct {
+	opt    Options
+	log    *slog.Logger
+	ledger *ledger
+	logs   *statementLogs
+
+	server   *stream.Embedded // nil with an external server
+	nc       *nats.Conn
+	js       jetstream.JetStream
+	features stream.Features
+	pub      *stream.Publisher
+	store    *failed.Store
+	lanes    *lanes
+	listener net.Listener // nil where http.listen is off
+
+	snapshot  atomic.Pointer[Snapshot]
+	reloading sync.Mutex
+	lastFault atomic.Pointer[string]
+	ready     atomic.Bool
+	started   time.Time
+	// runCtx is the context of Run's workers, which a reload starts new ones with.
+	runCtx atomic.Pointer[context.Context]
+}
+
+// startTimeout bounds what New waits for the message server.
+const startTimeout = 30 * time.Second
+
+// New starts the message server or connects to it, makes streams and consumers, loads the first snapshot, and
+// listens. Nothing is running or locked when it returns an error: stream.ErrLocked where another erbd owns the store
+// directory, stream.ErrIncompatible where streams exist with other settings, or what Load returned.
+func New(ctx context.Context, opt Options) (*Daemon, error) {
+	d := &Daemon{opt: opt, log: opt.Log, ledger: newLedger(), started: time.Now()}
+	d.logs = newStatementLogs(opt.Stdout, opt.Log)
+	if err := d.start(ctx); err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Daemon) start(ctx context.Context) error {
+	snap, err := d.opt.Load(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	if err := d.connect(); err != nil {
+		return err
+	}
+	if d.js, err = jetstream.New(d.nc, jetstream.WithDefaultTimeout(10*time.Second)); err != nil {
+		return fmt.Errorf("jetstream: %w", err)
+	}
+	if d.features, err = stream.Detect(ctx, d.nc, d.js); err != nil {
+		return err
+	}
+	if d.features.Warning != "" {
+		d.log.Warn("the message server has a known problem", "version", d.features.Version, "problem", d.features.Warning)
+	}
+	if err := d.prepare(ctx, snap); err != nil {
+		return err
+	}
+	s := d.opt.Settings
+	d.pub = stream.NewPublisher(d.nc, d.js, d.features, s.NATS.URL != "" || s.NATS.SyncAlways)
+	if d.store, err = failed.Open(ctx, d.js, failed.Options{Replicas: s.NATS.Replicas}); err != nil {
+		return err
+	}
+	d.lanes = newLanes(d.js, d.pub, d.store, d.ledger, d.log)
+	if s.HTTP.Listen != config.Off {
+		if d.listener, err = net.Listen("tcp", s.HTTP.Listen); err != nil {
+			return fmt.Errorf("http.listen: %w", err)
+		}
+	}
+	d.logs.apply(snap)
+	d.snapshot.Store(snap)
+	d.ledger.reloaded(true, snap.Hash)
+	return nil
+}
+
+// connect starts the embedded server or connects to an external one.
+func (d *Daemon) connect() (err error) {
+	n := d.opt.Settings.NATS
+	password, err := n.Password.Resolve(d.opt.LookupEnv)
+	if err != nil {
+		return fmt.Errorf("nats.password: %w", err)
+	}
+	token, err := n.Token.Resolve(d.opt.LookupEnv)
+	if err != nil {
+		return fmt.Errorf("nats.token: %w", err)
+	}
+	if n.URL != "" {
+		d.nc, err = stream.Connect(stream.ConnectOptions{
+			URL: n.URL, Creds: n.Credentials, NKey: n.NKey, User: n.User, Password: password, Token: token,
+			CA: n.TLS.CA, Cert: n.TLS.Cert, Key: n.TLS.Key, Name: "erbd serve",
+		})
+		return err
+	}
+	if d.server, err = stream.StartEmbedded(stream.EmbeddedOptions{
+		StoreDir: n.Store, Listen: n.Listen, Relaxed: !n.SyncAlways, MaxStore: int64(n.MaxStore), Token: token, Logger: d.log,
+	}); err != nil {
+		return err
+	}
+	d.nc, err = d.server.Connect("erbd serve")
+	return err
+}
+
+// prepare makes what a snapshot needs of JetStream, and removes the intake consumers of backends that are switched
+// off, which would keep every event for ever.
+func (d *Daemon) prepare(ctx context.Context, snap *Snapshot) error {
+	t := topology(snap)
+	if err := t.Ensure(ctx, d.js, d.features); err != nil {
+		return err
+	}
+	stale, err := t.Stale(ctx, d.js)
+	if err != nil {
+		return err
+	}
+	for _, c := range stale {
+		if c.Stream != stream.RawStream {
+			if c.Pending > 0 {
+				d.log.Warn("messages wait for a router that is not in the routers file", "consumer", c.Consumer, "messages", c.Pending)
+			}
+			continue
+		}
+		if err := c.Remove(ctx, d.js); err != nil {
+			return err
+		}
+		d.log.Info("intake of a disabled backend removed", "consumer", c.Consumer, "messages", c.Pending)
+	}
+	return nil
+}
+
+// NATS is the address for clients of the embedded server, "" with an external one.
+func (d *Daemon) NATS() string {
+	if d.server == nil {
+		return ""
+	}
+	return d.server.URL()
+}
+
+// HTTP is the address that the endpoint listens on, "" where it is off.
+func (d *Daemon) HTTP() string {
+	if d.listener == nil {
+		return ""
+	}
+	return d.listener.Addr().String()
+}
+
+// Run serves until ctx ends. Then it stops taking messages, lets requests under way finish, acknowledges, and closes
+// everything; that takes at most about twenty seconds. It may be called once.
+func (d *Daemon) Run(ctx context.Context) error {
+	defer d.close()
+	snap := d.snapshot.Load()
+	stages, stopStages := context.WithCancel(ctx)
+	defer stopStages()
+	delivery, stopDelivery := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopDelivery()
+	d.runCtx.Store(&delivery)
+
+	failures := make(chan error, 8)
+	var wg sync.WaitGroup
+	background := func(what string, run func() error) {
+		wg.Go(func() {
+			if err := run(); err != nil {
+				failures <- fmt.Errorf("%s: %w", what, err)
+			}
+		})
+	}
+	if err := d.lanes.apply(delivery, snap); err != nil {
+		return err
+	}
+	var stagesDone sync.WaitGroup
+	for _, b := range snap.Backends {
+		s, err := newStage(ctx, d, b.Name)
+		if err != nil {
+			stopStages()
+			stagesDone.Wait()
+			stopDelivery()
+			d.lanes.wait()
+			return err
+		}
+		stagesDone.Go(func() {
+			if err := s.Run(stages); err != nil {
+				failures <- err
+			}
+		})
+	}
+	backstop := stream.NewBackstop(d.nc, d.js, d.store, d.ledger, d.log)
+	background("backstop", func() error { return backstop.Run(delivery) })
+	background("routers", func() error { d.tend(delivery); return nil })
+	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+	if d.listener != nil {
+		background("http", func() error {
+			if err := server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	d.ready.Store(true)
+	d.log.Info("erbd serves", "nats", d.NATS(), "http", d.HTTP(), "backends", snap.backendNames(), "routers", len(snap.Routers.All()), "config", snap.Hash)
+
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-failures:
+		d.log.Error("erbd stops", "error", failure)
+	}
+	d.ready.Store(false)
+	d.log.Info("erbd drains")
+	stopStages()
+	stagesDone.Wait()
+	stopDelivery()
+	d.lanes.wait()
+	shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if err := server.Shutdown(shutdown); err != nil {
+		server.Close() //nolint:errcheck // the answers that are left do not matter any more
+	}
+	wg.Wait()
+	d.log.Info("erbd stopped")
+	return failure
+}
+
+// tend stops the workers of removed routers once nothing waits for them.
+func (d *Daemon) tend(ctx context.Context) {
+	for ctx.Err() == nil {
+		sleep(ctx, 2*time.Second)
+		if ctx.Err() == nil {
+			d.lanes.retire(ctx)
+		}
+	}
+}
+
+// close releases what New took. It can be called twice.
+func (d *Daemon) close() {
+	if d.listener != nil {
+		d.listener.Close() //nolint:errcheck // closed by the server already
+	}
+	if d.nc != nil {
+		d.nc.Close()
+	}
+	if d.server != nil {
+		if err := d.server.Close(); err != nil {
+			d.log.Error("the embedded server did not stop well", "error", err)
+		}
+	}
+	if err := d.logs.Close(); err != nil {
+		d.log.Error("statement log", "error", err)
+	}
+}
+
+// Reload loads a new snapshot and swaps it in as a whole. On an error the old one stays in force, untouched.
+// Backends that are switched on or off, and the settings of the server and of addresses, need a restart: Reload says
+// so in its error.
+func (d *Daemon) Reload(ctx context.Context) error {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	err := d.reload(ctx)
+	old := d.snapshot.Load()
+	d.ledger.reloaded(err == nil, old.Hash)
+	if err != nil {
+		text := err.Error()
+		if last := d.lastFault.Swap(&text); last == nil || *last != text {
+			d.log.Error("the new configuration is not used: the one before stays in force", "error", err)
+		}
+		return err
+	}
+	d.lastFault.Store(nil)
+	return nil
+}
+
+// ErrRestart marks changes that a reload cannot make.
+var ErrRestart = errors.New("the change needs a restart")
+
+func (d *Daemon) reload(ctx context.Context) error {
+	snap, err := d.opt.Load(ctx)
+	if err != nil {
+		return err
+	}
+	old := d.snapshot.Load()
+	if snap.Hash == old.Hash {
+		return nil
+	}
+	if err := sameBackends(old, snap); err != nil {
+		return err
+	}
+	if err := topology(snap).Ensure(ctx, d.js, d.features); err != nil {
+		return err
+	}
+	d.logs.apply(snap)
+	if run := d.runCtx.Load(); run != nil {
+		if err := d.lanes.apply(*run, snap); err != nil {
+			return err
+		}
+	}
+	d.snapshot.Store(snap)
+	d.log.Info("new configuration", "config", snap.Hash, "routers", len(snap.Routers.All()))
+	return nil
+}
+
+func sameBackends(old, snap *Snapshot) error {
+	for _, b := range snap.Backends {
+		if old.backend(b.Name) == nil {
+			return fmt.Errorf("backend %s is switched on: %w", b.Name, ErrRestart)
+		}
+	}
+	for _, b := range old.Backends {
+		if snap.backend(b.Name) == nil {
+			return fmt.Errorf("backend %s is switched off: %w", b.Name, ErrRestart)
+		}
+	}
+	return nil
+}
+
+// ReopenLogs makes the next statement open the statement logs anew.
+func (d *Daemon) ReopenLogs() { d.logs.Reopen() }

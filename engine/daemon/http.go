@@ -1,0 +1,185 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/erbd/erbd/engine/stream"
+)
+
+// Status is the state of a daemon, as GET /status and "erbd status" show it.
+type Status struct {
+	Ready   bool      `json:"ready"`
+	Started time.Time `json:"started"`
+	// Config is the hash of the configuration in force; Fault says why a newer one is not used.
+	Config   string          `json:"config"`
+	Fault    string          `json:"fault,omitempty"`
+	NATS     string          `json:"nats,omitempty"`
+	Backends []BackendStatus `json:"backends"`
+	Routers  []RouterStatus  `json:"routers"`
+	// Failed is the number of events in the bucket, Aside that of messages that could not be read.
+	Failed uint64 `json:"failed"`
+	Aside  uint64 `json:"aside"`
+	// Agree is true where the counters agree: each accepted event has one end, and each routed one is settled or open.
+	Agree bool `json:"agree"`
+}
+
+// BackendStatus is the transformation of one backend.
+type BackendStatus struct {
+	Name string `json:"name"`
+	// Waiting is the number of intake messages that wait, Oldest the age of the oldest in seconds.
+	Waiting  uint64            `json:"waiting"`
+	Oldest   float64           `json:"oldest_seconds"`
+	Accepted uint64            `json:"accepted"`
+	Ends     map[string]uint64 `json:"ends"`
+	Rejected map[string]uint64 `json:"rejected,omitempty"`
+}
+
+// RouterStatus is the delivery of one router.
+type RouterStatus struct {
+	Backend string `json:"backend"`
+	Name    string `json:"name"`
+	// Removed is true while a router that left the routers file still delivers what waits for it.
+	Removed bool `json:"removed,omitempty"`
+	// Waiting is the number of delivery messages that wait or are under way.
+	Waiting uint64  `json:"waiting"`
+	Oldest  float64 `json:"oldest_seconds"`
+	// Open is the number of events handed to the router since the start that have no outcome yet. It is less than
+	// zero while events of an earlier run are settled.
+	Open int64 `json:"open"`
+	laneCounts
+}
+
+// handler serves metrics, health, status and reload.
+func (d *Daemon) handler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(d.ledger, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", d.serveReady)
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		writeJSON(w, http.StatusOK, d.Status(r.Context()))
+	})
+	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, r *http.Request) {
+		if err := d.Reload(r.Context()); err != nil {
+			writeJSON(w, http.StatusConflict, map[string]string{"status": "the configuration before stays in force", "error": err.Error()})
+			return
+		}
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok", "config": d.snapshot.Load().Hash})
+	})
+	return mux
+}
+
+func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
+	detail := map[string]any{"ready": d.ready.Load() && d.nc.IsConnected(), "config": d.snapshot.Load().Hash}
+	if fault := d.lastFault.Load(); fault != nil {
+		detail["fault"] = *fault
+	}
+	code := http.StatusOK
+	if detail["ready"] != true {
+		code = http.StatusServiceUnavailable
+	}
+	writeJSON(w, code, detail)
+}
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.Encode(v) //nolint:errcheck // the client went away
+}
+
+// Status gathers the state.
+func (d *Daemon) Status(ctx context.Context) Status {
+	snap := d.snapshot.Load()
+	s := Status{Ready: d.ready.Load(), Started: d.started.UTC().Truncate(time.Second), Config: snap.Hash, NATS: d.NATS(), Agree: true}
+	if fault := d.lastFault.Load(); fault != nil {
+		s.Fault = *fault
+	}
+	for _, name := range snap.backendNames() {
+		b := BackendStatus{Name: name}
+		b.Accepted, b.Ends, b.Rejected = d.ledger.backendCounts(name)
+		b.Waiting, b.Oldest = d.waiting(ctx, stream.RawStream, stream.TransformDurable(name))
+		var ended uint64
+		for _, n := range b.Ends {
+			ended += n
+		}
+		s.Agree = s.Agree && ended == b.Accepted
+		s.Backends = append(s.Backends, b)
+	}
+	removed := d.lanes.list()
+	for _, k := range d.ledger.lanesSeen() {
+		if _, known := removed[k]; !known {
+			removed[k] = true
+		}
+	}
+	for _, r := range snap.Routers.All() {
+		if _, ok := removed[lane{r.Backend, r.Name}]; ok {
+			s.Routers = append(s.Routers, d.routerStatus(ctx, lane{r.Backend, r.Name}, false))
+		}
+	}
+	for k, gone := range removed {
+		if gone {
+			s.Routers = append(s.Routers, d.routerStatus(ctx, k, true))
+		}
+	}
+	for _, r := range s.Routers {
+		// With nothing waiting, everything that was handed over must be settled.
+		s.Agree = s.Agree && (r.Waiting > 0 || r.Open <= 0)
+	}
+	if records, _, _, err := d.store.Usage(ctx); err == nil {
+		s.Failed = records
+	}
+	if st, err := d.js.Stream(ctx, stream.BadStream); err == nil {
+		s.Aside = st.CachedInfo().State.Msgs
+	}
+	return s
+}
+
+func (d *Daemon) routerStatus(ctx context.Context, k lane, removed bool) RouterStatus {
+	r := RouterStatus{Backend: k.backend, Name: k.router, Removed: removed}
+	r.Waiting, r.Oldest = d.waiting(ctx, stream.OutStream, stream.DeliverDurable(k.backend, k.router))
+	r.laneCounts = d.ledger.counts(k.backend, k.router)
+	r.Open = int64(r.Routed)
+	for _, n := range r.Settled {
+		r.Open -= int64(n)
+	}
+	return r
+}
+
+// waiting is how many messages wait for a consumer or are in somebody's hands, and the age of the oldest in seconds.
+func (d *Daemon) waiting(ctx context.Context, streamName, durable string) (messages uint64, oldest float64) {
+	c, err := d.js.Consumer(ctx, streamName, durable)
+	if err != nil {
+		return 0, 0
+	}
+	info := c.CachedInfo()
+	messages = info.NumPending + uint64(info.NumAckPending)
+	if messages == 0 {
+		return 0, 0
+	}
+	s, err := d.js.Stream(ctx, streamName)
+	if err != nil {
+		return messages, 0
+	}
+	options := []jetstream.GetMsgOpt{}
+	if filter := info.Config.FilterSubject; filter != "" {
+		options = append(options, jetstream.WithGetMsgSubject(filter))
+	}
+	m, err := s.GetMsg(ctx, info.AckFloor.Stream+1, options...)
+	if err != nil {
+		return messages, 0
+	}
+	return messages, time.Since(m.Time).Seconds()
+}

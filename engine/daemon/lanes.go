@@ -1,0 +1,206 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/erbd/erbd/engine/deliver"
+	"github.com/erbd/erbd/engine/failed"
+	"github.com/erbd/erbd/engine/route"
+	"github.com/erbd/erbd/engine/stream"
+)
+
+// lanes are the routers at work: one worker each. A router that changes goes on with its new settings, one that is
+// removed goes on with its old ones until nothing waits for it.
+type lanes struct {
+	js     jetstream.JetStream
+	pub    *stream.Publisher
+	keeper *failed.Store
+	ledger *ledger
+	log    *slog.Logger
+
+	mu      sync.Mutex
+	running map[lane]*runningLane
+	wg      sync.WaitGroup
+}
+
+type runningLane struct {
+	router *route.Router
+	sensor string
+	stop   context.CancelFunc
+	done   chan struct{}
+	// removed is when the router left the file, zero while it is in it.
+	removed time.Time
+}
+
+func newLanes(js jetstream.JetStream, pub *stream.Publisher, keeper *failed.Store, l *ledger, log *slog.Logger) *lanes {
+	return &lanes{js: js, pub: pub, keeper: keeper, ledger: l, log: log, running: map[lane]*runningLane{}}
+}
+
+// client makes the client of a router.
+func (ls *lanes) client(r *route.Router, sensor string) (*deliver.Client, error) {
+	c, err := deliver.New(r.Delivery(sensor))
+	if err != nil {
+		return nil, fmt.Errorf("router %s: %w", r, err)
+	}
+	return c, nil
+}
+
+// apply starts, changes and retires workers so that they are those of the snapshot. Workers live until ctx ends.
+func (ls *lanes) apply(ctx context.Context, snap *Snapshot) error {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	sensor := snap.Settings.Caliper.SensorID
+	clients := map[lane]*deliver.Client{}
+	for _, r := range snap.Routers.All() {
+		if snap.backend(r.Backend) == nil {
+			continue
+		}
+		k := lane{r.Backend, r.Name}
+		if old := ls.running[k]; old != nil && old.sensor == sensor && sameRouter(old.router, r) {
+			old.removed = time.Time{}
+			continue
+		}
+		c, err := ls.client(r, sensor)
+		if err != nil {
+			for _, c := range clients {
+				c.Close()
+			}
+			return err
+		}
+		clients[k] = c
+	}
+	for _, r := range snap.Routers.All() {
+		k := lane{r.Backend, r.Name}
+		c := clients[k]
+		if c == nil {
+			continue
+		}
+		if old := ls.running[k]; old != nil {
+			old.stop()
+			<-old.done
+		}
+		if err := ls.start(ctx, k, r, sensor, c); err != nil {
+			return err
+		}
+	}
+	for k, old := range ls.running {
+		if wanted(snap, k) || !old.removed.IsZero() {
+			continue
+		}
+		old.removed = time.Now()
+		ls.log.Info("router removed: what waits for it is still delivered", "backend", k.backend, "router", k.router)
+	}
+	return nil
+}
+
+func wanted(snap *Snapshot, k lane) bool {
+	for _, r := range snap.Routers.Backend(k.backend) {
+		if r.Name == k.router {
+			return snap.backend(k.backend) != nil
+		}
+	}
+	return false
+}
+
+// sameRouter compares what a worker uses of a router.
+func sameRouter(a, b *route.Router) bool {
+	da, db := a.Delivery(""), b.Delivery("")
+	da.Override, db.Override, da.Observe, db.Observe = nil, nil, nil, nil
+	return reflect.DeepEqual(da, db) && reflect.DeepEqual(a.Overrides, b.Overrides) && a.Batch == b.Batch && a.Retry == b.Retry && a.Requests == b.Requests
+}
+
+func (ls *lanes) start(ctx context.Context, k lane, r *route.Router, sensor string, c *deliver.Client) error {
+	w, err := stream.NewWorker(ls.js, ls.pub, c, ls.keeper, ls.ledger, stream.WorkerConfig{
+		Backend: k.backend, Router: k.router,
+		Batch: r.BatchSize(), Flush: r.Batch.Interval, InFlight: r.Requests,
+		MaxRetries: r.Retry.MaxRetries, Countdown: r.Retry.Countdown, AckWait: ackWait(r),
+		Logger: ls.log,
+	})
+	if err != nil {
+		c.Close()
+		return fmt.Errorf("router %s: %w", r, err)
+	}
+	lctx, stop := context.WithCancel(ctx)
+	run := &runningLane{router: r, sensor: sensor, stop: stop, done: make(chan struct{})}
+	ls.running[k] = run
+	ls.wg.Go(func() {
+		defer close(run.done)
+		defer c.Close()
+		for lctx.Err() == nil {
+			err := w.Run(lctx)
+			if err == nil || lctx.Err() != nil {
+				return
+			}
+			ls.log.Error("the router's worker ended, it is started again", "backend", k.backend, "router", k.router, "error", err)
+			sleep(lctx, 5*time.Second)
+		}
+	})
+	return nil
+}
+
+// ackWait exceeds the time that one request takes.
+func ackWait(r *route.Router) time.Duration {
+	return max(stream.DefaultAckWait, r.Timeout+10*time.Second)
+}
+
+// topology is what JetStream needs for a snapshot.
+func topology(snap *Snapshot) stream.Topology {
+	t := stream.Topology{Replicas: snap.Settings.NATS.Replicas, Backends: snap.backendNames()}
+	for _, r := range snap.Routers.All() {
+		if snap.backend(r.Backend) == nil {
+			continue
+		}
+		t.Routers = append(t.Routers, stream.Lane{
+			Backend: r.Backend, Router: r.Name, AckWait: ackWait(r), MaxRetries: r.Retry.MaxRetries,
+			MaxPending: max(stream.DefaultMaxPending, 4*r.BatchSize()*r.Requests),
+		})
+	}
+	return t
+}
+
+// retire stops the workers of removed routers for which nothing waits any more.
+func (ls *lanes) retire(ctx context.Context) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for k, run := range ls.running {
+		if run.removed.IsZero() {
+			continue
+		}
+		c, err := ls.js.Consumer(ctx, stream.OutStream, stream.DeliverDurable(k.backend, k.router))
+		switch {
+		case errors.Is(err, jetstream.ErrConsumerNotFound):
+		case err != nil:
+			continue
+		default:
+			if info := c.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
+				continue
+			}
+		}
+		run.stop()
+		<-run.done
+		delete(ls.running, k)
+		ls.log.Info("router drained", "backend", k.backend, "router", k.router)
+	}
+}
+
+// list returns the routers at work and whether each is removed from the file.
+func (ls *lanes) list() map[lane]bool {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	all := make(map[lane]bool, len(ls.running))
+	for k, run := range ls.running {
+		all[k] = !run.removed.IsZero()
+	}
+	return all
+}
+
+// wait returns when all workers have ended, after their context did.
+func (ls *lanes) wait() { ls.wg.Wait() }

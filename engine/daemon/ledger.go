@@ -1,0 +1,263 @@
+package daemon
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/erbd/erbd/engine/stream"
+)
+
+// The outcomes of the transformation, beside "transformed": the ends of events that no router gets.
+const (
+	endFiltered = "filtered"
+	endUnmapped = "unmapped"
+	endUnrouted = "unrouted"
+	endRejected = "rejected"
+	endInvalid  = "invalid"
+	transformed = "transformed"
+)
+
+// lane names a router in the ledger.
+type lane struct{ backend, router string }
+
+// ledger counts what became of events since the daemon started. Every accepted event is counted once as accepted and
+// once with its end for a backend, and every transformed one once as routed and once as settled for each of its
+// routers. It is a prometheus.Collector and a stream.Meter, safe for concurrent use.
+type ledger struct {
+	mu       sync.Mutex
+	accepted map[string]uint64
+	ends     map[string]map[string]uint64 // backend → end
+	rejected map[string]map[string]uint64 // backend → mapping line and field
+	warnings map[string]uint64            // backend
+	lanes    map[lane]*laneCounts
+	reloads  struct {
+		good, bad uint64
+		ok        bool
+		at        time.Time
+		hash      string
+	}
+}
+
+type laneCounts struct {
+	Routed      uint64            `json:"routed"`
+	Settled     map[string]uint64 `json:"settled"`
+	Reasons     map[string]uint64 `json:"reasons,omitempty"`
+	Retried     uint64            `json:"retried"`
+	Unreadable  uint64            `json:"unreadable,omitempty"`
+	Paused      string            `json:"paused,omitempty"`
+	LastError   string            `json:"last_error,omitempty"`
+	LastErrorAt time.Time         `json:"last_error_at,omitzero"`
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		accepted: map[string]uint64{}, ends: map[string]map[string]uint64{}, rejected: map[string]map[string]uint64{},
+		warnings: map[string]uint64{}, lanes: map[lane]*laneCounts{},
+	}
+}
+
+// tally is what became of the events of one message for one backend.
+type tally struct {
+	accepted uint64
+	ends     map[string]uint64
+	rejected map[string]uint64
+	routed   map[string]uint64 // router
+	warnings uint64
+}
+
+func newTally() *tally {
+	return &tally{ends: map[string]uint64{}, rejected: map[string]uint64{}, routed: map[string]uint64{}}
+}
+
+// maxReasons bounds the reasons that are told apart, and with them the metric labels.
+const maxReasons = 500
+
+// add books the tally of an acknowledged message.
+func (l *ledger) add(backend string, t *tally) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.accepted[backend] += t.accepted
+	l.warnings[backend] += t.warnings
+	addAll(l.ends, backend, t.ends)
+	if len(l.rejected[backend]) < maxReasons {
+		addAll(l.rejected, backend, t.rejected)
+	}
+	for router, n := range t.routed {
+		l.lane(backend, router).Routed += n
+	}
+}
+
+func addAll(into map[string]map[string]uint64, key string, counts map[string]uint64) {
+	if into[key] == nil {
+		into[key] = map[string]uint64{}
+	}
+	for k, n := range counts {
+		into[key][k] += n
+	}
+}
+
+// lane returns the counts of a router; mu is held.
+func (l *ledger) lane(backend, router string) *laneCounts {
+	c := l.lanes[lane{backend, router}]
+	if c == nil {
+		c = &laneCounts{Settled: map[string]uint64{}, Reasons: map[string]uint64{}}
+		l.lanes[lane{backend, router}] = c
+	}
+	return c
+}
+
+// Settled implements stream.Meter.
+func (l *ledger) Settled(backend, router string, o stream.Outcome, reason string, events int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.lane(backend, router)
+	c.Settled[o.String()] += uint64(events)
+	if reason != "" {
+		l.trouble(c, reason, events)
+	}
+}
+
+// Retried implements stream.Meter.
+func (l *ledger) Retried(backend, router, reason string, events int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.lane(backend, router)
+	c.Retried += uint64(events)
+	l.trouble(c, reason, events)
+}
+
+func (l *ledger) trouble(c *laneCounts, reason string, events int) {
+	c.Reasons[reason] += uint64(events)
+	c.LastError, c.LastErrorAt = reason, time.Now().UTC().Truncate(time.Second)
+}
+
+// Paused implements stream.Meter.
+func (l *ledger) Paused(backend, router, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.lane(backend, router)
+	c.Paused = reason
+	if reason != "" {
+		l.trouble(c, reason, 0)
+	}
+}
+
+// Unreadable implements stream.Meter.
+func (l *ledger) Unreadable(backend, router string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lane(backend, router).Unreadable++
+}
+
+// reloaded notes the end of a load of a snapshot.
+func (l *ledger) reloaded(ok bool, hash string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ok {
+		l.reloads.good++
+		l.reloads.hash = hash
+	} else {
+		l.reloads.bad++
+	}
+	l.reloads.ok, l.reloads.at = ok, time.Now().UTC().Truncate(time.Second)
+}
+
+var (
+	descAccepted = prometheus.NewDesc("erb_events_accepted_total", "Events taken from the intake, by backend.", []string{"backend"}, nil)
+	descEnds     = prometheus.NewDesc("erb_events_total", "What the transformation made of the accepted events.", []string{"backend", "outcome"}, nil)
+	descRejected = prometheus.NewDesc("erb_events_rejected_total", "Rejected events by the field and mapping line that refused them.", []string{"backend", "field"}, nil)
+	descWarnings = prometheus.NewDesc("erb_filter_failures_total", "Filters that failed silently.", []string{"backend"}, nil)
+	descRouted   = prometheus.NewDesc("erb_routed_total", "Events handed to a router.", []string{"backend", "router"}, nil)
+	descSettled  = prometheus.NewDesc("erb_settled_total", "What became of the events of a router.", []string{"backend", "router", "outcome"}, nil)
+	descRetried  = prometheus.NewDesc("erb_retries_total", "Events that wait for another attempt.", []string{"backend", "router"}, nil)
+	descReasons  = prometheus.NewDesc("erb_delivery_failures_total", "Failures of deliveries by reason.", []string{"backend", "router", "reason"}, nil)
+	descPaused   = prometheus.NewDesc("erb_router_paused", "1 while the router waits for its endpoint.", []string{"backend", "router"}, nil)
+	descReload   = prometheus.NewDesc("erb_config_last_reload_successful", "1 where the last load of settings, mappings, filters and routers succeeded.", nil, nil)
+	descReloadAt = prometheus.NewDesc("erb_config_last_reload_timestamp_seconds", "When settings, mappings, filters and routers were last loaded.", nil, nil)
+	descReloads  = prometheus.NewDesc("erb_config_reloads_total", "Loads of settings, mappings, filters and routers.", []string{"result"}, nil)
+	descHash     = prometheus.NewDesc("erb_config_hash", "The configuration in force, as a label.", []string{"hash"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (l *ledger) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(l, ch) }
+
+// Collect implements prometheus.Collector.
+func (l *ledger) Collect(ch chan<- prometheus.Metric) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for backend, n := range l.accepted {
+		counter(descAccepted, n, backend)
+	}
+	for backend, n := range l.warnings {
+		counter(descWarnings, n, backend)
+	}
+	for backend, ends := range l.ends {
+		for end, n := range ends {
+			counter(descEnds, n, backend, end)
+		}
+	}
+	for backend, fields := range l.rejected {
+		for field, n := range fields {
+			counter(descRejected, n, backend, field)
+		}
+	}
+	for k, c := range l.lanes {
+		counter(descRouted, c.Routed, k.backend, k.router)
+		counter(descRetried, c.Retried, k.backend, k.router)
+		gauge(descPaused, truth(c.Paused != ""), k.backend, k.router)
+		for outcome, n := range c.Settled {
+			counter(descSettled, n, k.backend, k.router, outcome)
+		}
+		for reason, n := range c.Reasons {
+			counter(descReasons, n, k.backend, k.router, reason)
+		}
+	}
+	gauge(descReload, truth(l.reloads.ok))
+	gauge(descReloadAt, float64(l.reloads.at.Unix()))
+	counter(descReloads, l.reloads.good, "good")
+	counter(descReloads, l.reloads.bad, "bad")
+	gauge(descHash, 1, l.reloads.hash)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// counts returns a copy of the counts of a router.
+func (l *ledger) counts(backend, router string) laneCounts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := *l.lane(backend, router)
+	c.Settled, c.Reasons = maps.Clone(c.Settled), maps.Clone(c.Reasons)
+	return c
+}
+
+// lanesSeen lists the routers that have counts, sorted.
+func (l *ledger) lanesSeen() []lane {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.SortedFunc(maps.Keys(l.lanes), func(a, b lane) int {
+		return cmp.Or(cmp.Compare(a.backend, b.backend), cmp.Compare(a.router, b.router))
+	})
+}
+
+// backendCounts returns a copy of the counts of a backend's transformation.
+func (l *ledger) backendCounts(backend string) (accepted uint64, ends, rejected map[string]uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.accepted[backend], maps.Clone(l.ends[backend]), maps.Clone(l.rejected[backend])
+}

@@ -1,0 +1,273 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/erbd/erbd/engine/stream"
+)
+
+// The bounds of one round of a stage.
+const (
+	roundMessages = 500
+	roundWait     = time.Second
+	fullWait      = 500 * time.Millisecond
+	heartbeat     = stream.DefaultAckWait / 3
+)
+
+// stage is the transformation of one backend: it takes messages from the intake, publishes what they became and
+// acknowledges them.
+type stage struct {
+	backend  string
+	consumer jetstream.Consumer
+	pub      *stream.Publisher
+	ledger   *ledger
+	log      *slog.Logger
+	snapshot *atomic.Pointer[Snapshot]
+	logs     *statementLogs
+
+	workers []*transformer
+	trouble notice
+}
+
+func newStage(ctx context.Context, d *Daemon, backend string) (*stage, error) {
+	c, err := d.js.Consumer(ctx, stream.RawStream, stream.TransformDurable(backend))
+	if err != nil {
+		return nil, fmt.Errorf("intake of backend %s: %w", backend, err)
+	}
+	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs}
+	s.trouble.log = s.log
+	for range runtime.GOMAXPROCS(0) {
+		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting})
+	}
+	return s, nil
+}
+
+// waiting says once that events wait for a look-up, and once that they go on.
+func (s *stage) waiting(err error) {
+	if err != nil {
+		s.trouble.say("events wait for a look-up that is down", err)
+		return
+	}
+	s.trouble.over("look-ups answer again")
+}
+
+// Run transforms until ctx ends. What it then has in its hands is finished where nothing stands in the way, and
+// handed back otherwise.
+func (s *stage) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		msgs, err := s.fetch()
+		if err != nil {
+			if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted) {
+				return fmt.Errorf("intake of backend %s: %w", s.backend, err)
+			}
+			s.trouble.say("the intake does not answer", err)
+			sleep(ctx, fullWait)
+			continue
+		}
+		if len(msgs) > 0 {
+			s.round(ctx, msgs)
+		}
+	}
+	return nil
+}
+
+func (s *stage) fetch() (msgs []jetstream.Msg, err error) {
+	take := func(b jetstream.MessageBatch, err error) error {
+		if err != nil {
+			return err
+		}
+		for m := range b.Messages() {
+			msgs = append(msgs, m)
+		}
+		return b.Error()
+	}
+	if err := take(s.consumer.Fetch(1, jetstream.FetchMaxWait(roundWait))); err != nil || len(msgs) == 0 {
+		return msgs, ignoreTimeout(err)
+	}
+	return msgs, ignoreTimeout(take(s.consumer.FetchNoWait(roundMessages - 1)))
+}
+
+// round transforms messages, publishes what they became, and acknowledges them.
+func (s *stage) round(ctx context.Context, msgs []jetstream.Msg) {
+	stop := s.hold(msgs)
+	defer stop()
+	snap := s.snapshot.Load()
+	if snap.backend(s.backend) == nil {
+		giveBack(msgs)
+		sleep(ctx, roundWait)
+		return
+	}
+	results := make([]*result, len(msgs))
+	var next atomic.Int64
+	var g errgroup.Group
+	for _, w := range s.workers[:min(len(s.workers), len(msgs))] {
+		g.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(msgs) {
+					return nil
+				}
+				r, err := w.message(ctx, snap, msgs[i])
+				if err != nil {
+					return err
+				}
+				results[i] = r
+			}
+		})
+	}
+	if err := g.Wait(); err != nil {
+		if ctx.Err() == nil {
+			s.trouble.say("messages cannot be transformed", err)
+			sleep(ctx, fullWait)
+		}
+	}
+	var out []stream.Message
+	for _, r := range results {
+		if r != nil {
+			out = append(out, r.out...)
+		}
+	}
+	if err := s.publish(ctx, out); err != nil {
+		giveBack(msgs)
+		return
+	}
+	for i, r := range results {
+		if r == nil {
+			giveBack(msgs[i : i+1])
+			continue
+		}
+		s.logs.write(s.backend, r.log)
+		if err := msgs[i].Ack(); err != nil {
+			s.trouble.say("the intake does not take acknowledgements", err)
+			continue
+		}
+		s.ledger.add(s.backend, r.tally)
+	}
+}
+
+// publish stores the delivery messages and waits while their stream is full. Doing it again after a lost answer
+// stores nothing twice.
+func (s *stage) publish(ctx context.Context, out []stream.Message) error {
+	for len(out) > 0 {
+		// Publishing is not cut short by a stop: what is transformed should be stored.
+		pctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stream.DefaultAckWait)
+		err := s.pub.Publish(pctx, out...)
+		cancel()
+		if err == nil {
+			s.trouble.over("statements are stored again")
+			return nil
+		}
+		var left []stream.Message
+		var failures *stream.PublishError
+		if errors.As(err, &failures) {
+			for i, why := range failures.Failed {
+				if errors.Is(why, stream.ErrTooLarge) {
+					out[i].Subject, out[i].Header = "erb.bad.statements", nil
+					out[i].Data = out[i].Data[:len(out[i].Data)/2]
+				}
+				left = append(left, out[i])
+			}
+		} else {
+			left = out
+		}
+		s.trouble.say("statements cannot be stored, the intake waits", err)
+		if ctx.Err() != nil {
+			return errStopped
+		}
+		sleep(ctx, fullWait)
+		out = left
+	}
+	return nil
+}
+
+// hold keeps messages in the hands of the stage until the returned function is called.
+func (s *stage) hold(msgs []jetstream.Msg) (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(heartbeat)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				for _, m := range msgs {
+					if err := m.InProgress(); err != nil {
+						break
+					}
+				}
+			}
+		}
+	})
+	return func() {
+		close(done)
+		wg.Wait()
+	}
+}
+
+func giveBack(msgs []jetstream.Msg) {
+	for _, m := range msgs {
+		if m.Nak() != nil {
+			return // the server gives them to somebody when AckWait is over
+		}
+	}
+}
+
+func ignoreTimeout(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, jetstream.ErrNoMessages) {
+		return nil
+	}
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// notice logs a trouble once when it begins and once when it is over.
+type notice struct {
+	log *slog.Logger
+	mu  sync.Mutex
+	now string
+}
+
+func (n *notice) say(what string, err error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.now != what {
+		n.now = what
+		n.log.Warn(what, "error", err)
+	}
+}
+
+func (n *notice) over(what string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.now != "" {
+		n.now = ""
+		n.log.Info(what)
+	}
+}
+
+// current is the trouble that lasts, "" where there is none.
+func (n *notice) current() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now
+}
