@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/failed"
@@ -49,6 +50,8 @@ type Daemon struct {
 	pub      *stream.Publisher
 	store    *failed.Store
 	lanes    *lanes
+	tracing  *tracing
+	requests *prometheus.HistogramVec
 	listener net.Listener // nil where http.listen is off
 
 	snapshot  atomic.Pointer[Snapshot]
@@ -69,6 +72,10 @@ const startTimeout = 30 * time.Second
 func New(ctx context.Context, opt Options) (*Daemon, error) {
 	d := &Daemon{opt: opt, log: opt.Log, ledger: newLedger(), started: time.Now()}
 	d.logs = newStatementLogs(opt.Stdout, opt.Log)
+	d.requests = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "erb_request_duration_seconds", Help: "Requests to record stores, by the class of their answer.",
+		Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+	}, []string{"backend", "router", "answer"})
 	if err := d.start(ctx); err != nil {
 		d.close()
 		return nil, err
@@ -103,7 +110,10 @@ func (d *Daemon) start(ctx context.Context) error {
 	if d.store, err = failed.Open(ctx, d.js, failed.Options{Replicas: s.NATS.Replicas}); err != nil {
 		return err
 	}
-	d.lanes = newLanes(d.js, d.pub, d.store, d.ledger, d.log)
+	if d.tracing, err = newTracing(ctx, s.Tracing.Endpoint); err != nil {
+		return err
+	}
+	d.lanes = newLanes(d)
 	if s.HTTP.Listen != config.Off {
 		if d.listener, err = net.Listen("tcp", s.HTTP.Listen); err != nil {
 			return fmt.Errorf("http.listen: %w", err)
@@ -285,6 +295,13 @@ func (d *Daemon) close() {
 	}
 	if err := d.logs.Close(); err != nil {
 		d.log.Error("statement log", "error", err)
+	}
+	if d.tracing != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if err := d.tracing.close(ctx); err != nil {
+			d.log.Warn("the last traces could not be sent", "error", err)
+		}
 	}
 }
 

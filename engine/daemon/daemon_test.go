@@ -441,3 +441,22 @@ func TestMetrics(t *testing.T) {
 		require.Contains(t, string(body), line)
 	}
 }
+
+func TestTracing(t *testing.T) {
+	lrs := newRecordStore(t)
+	var spans atomic.Int64
+	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err == nil && r.URL.Path == "/v1/traces" && strings.Contains(string(body), "transform") && strings.Contains(string(body), "deliver") {
+			spans.Add(1)
+		}
+	}))
+	defer collector.Close()
+	s := newSite(t, "tracing.endpoint="+collector.URL)
+	s.route(`{"xapi": [{"name": "lrs", "url": %q}]}`, lrs.URL)
+	d, stop := s.start()
+	publish(t, d, enrollment(1))
+	settled(t, d, 1)
+	stop()
+	require.Equal(t, int64(1), spans.Load())
+}

@@ -60,7 +60,7 @@ type RouterStatus struct {
 // handler serves metrics, health, status and reload.
 func (d *Daemon) handler() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(d.ledger, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(d.ledger, d.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {

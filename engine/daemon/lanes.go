@@ -25,6 +25,8 @@ type lanes struct {
 	keeper *failed.Store
 	ledger *ledger
 	log    *slog.Logger
+	// observe is told of every request.
+	observe func(k lane, reason string, items int, took time.Duration)
 
 	mu      sync.Mutex
 	running map[lane]*runningLane
@@ -40,13 +42,22 @@ type runningLane struct {
 	removed time.Time
 }
 
-func newLanes(js jetstream.JetStream, pub *stream.Publisher, keeper *failed.Store, l *ledger, log *slog.Logger) *lanes {
-	return &lanes{js: js, pub: pub, keeper: keeper, ledger: l, log: log, running: map[lane]*runningLane{}}
+func newLanes(d *Daemon) *lanes {
+	return &lanes{
+		js: d.js, pub: d.pub, keeper: d.store, ledger: d.ledger, log: d.log, running: map[lane]*runningLane{},
+		observe: func(k lane, reason string, items int, took time.Duration) {
+			d.tracing.request(k, reason, items, took)
+			d.requests.WithLabelValues(k.backend, k.router, reason).Observe(took.Seconds())
+		},
+	}
 }
 
 // client makes the client of a router.
 func (ls *lanes) client(r *route.Router, sensor string) (*deliver.Client, error) {
-	c, err := deliver.New(r.Delivery(sensor))
+	cfg := r.Delivery(sensor)
+	k := lane{r.Backend, r.Name}
+	cfg.Observe = func(reason string, items int, took time.Duration) { ls.observe(k, reason, items, took) }
+	c, err := deliver.New(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("router %s: %w", r, err)
 	}

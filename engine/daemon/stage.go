@@ -34,6 +34,7 @@ type stage struct {
 	log      *slog.Logger
 	snapshot *atomic.Pointer[Snapshot]
 	logs     *statementLogs
+	tracing  *tracing
 
 	workers []*transformer
 	trouble notice
@@ -44,7 +45,7 @@ func newStage(ctx context.Context, d *Daemon, backend string) (*stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("intake of backend %s: %w", backend, err)
 	}
-	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs}
+	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, tracing: d.tracing}
 	s.trouble.log = s.log
 	for range runtime.GOMAXPROCS(0) {
 		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting})
@@ -101,6 +102,9 @@ func (s *stage) fetch() (msgs []jetstream.Msg, err error) {
 func (s *stage) round(ctx context.Context, msgs []jetstream.Msg) {
 	stop := s.hold(msgs)
 	defer stop()
+	events, published := 0, 0
+	end := s.tracing.round(ctx, s.backend, len(msgs))
+	defer func() { end(events, published) }()
 	snap := s.snapshot.Load()
 	if snap.backend(s.backend) == nil {
 		giveBack(msgs)
@@ -135,8 +139,10 @@ func (s *stage) round(ctx context.Context, msgs []jetstream.Msg) {
 	for _, r := range results {
 		if r != nil {
 			out = append(out, r.out...)
+			events += int(r.tally.accepted)
 		}
 	}
+	published = len(out)
 	if err := s.publish(ctx, out); err != nil {
 		giveBack(msgs)
 		return
