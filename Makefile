@@ -25,8 +25,8 @@ conformance: ## only the corpus, case by case
 	@test -n "$(CONFORMANCE_DIR)" || { echo "conformance: name the folder of the corpus: make conformance CONFORMANCE_DIR=…"; exit 2; }
 	CONFORMANCE_DIR="$(CONFORMANCE_DIR)" $(GO) test ./engine/mapping -run TestConformance -count=1 -v
 
-bench: ## benchmarks of the engine
-	$(GO) test ./engine/... -run xxx -bench . -benchmem
+bench: ## the engine against hand-written Go and general tools: one table of ratios
+	cd bench && $(GO) run .
 
 fuzz: ## every fuzz target for FUZZTIME
 	@for pkg in $$($(GO) list ./...); do \

@@ -1,0 +1,35 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The contenders must make the same statement, or comparing them says nothing.
+func TestContendersAgree(t *testing.T) {
+	b, err := newBench()
+	require.NoError(t, err)
+	want := string(b.engine("play_video", []byte(playVideo)))
+	require.NotEmpty(t, want)
+	require.Equal(t, want, string(b.hand.playVideo(nil, []byte(playVideo))))
+	for name, run := range map[string]func([]byte) ([]byte, error){"gojq": b.peers.byJQ, "expr": b.peers.byExpr, "goja": b.peers.byJS} {
+		got, err := run([]byte(playVideo))
+		require.NoError(t, err, name)
+		require.JSONEq(t, want, string(got), name)
+	}
+	want = string(b.engine("problem_check", []byte(problemCheck)))
+	require.NotEmpty(t, want)
+	require.Equal(t, want, string(b.hand.problemCheck(nil, []byte(problemCheck))))
+}
+
+func TestMixIsMapped(t *testing.T) {
+	b, err := newBench()
+	require.NoError(t, err)
+	total := 0
+	for _, s := range mix() {
+		total += s.weight
+		require.NotEmpty(t, b.transform(b.read([]byte(s.event))), s.name)
+	}
+	require.Equal(t, 1000, total)
+}
