@@ -25,6 +25,9 @@ conformance: ## only the corpus, case by case
 	@test -n "$(CONFORMANCE_DIR)" || { echo "conformance: name the folder of the corpus: make conformance CONFORMANCE_DIR=…"; exit 2; }
 	CONFORMANCE_DIR="$(CONFORMANCE_DIR)" $(GO) test ./engine/mapping -run TestConformance -count=1 -v
 
+judge: ## what independent judges and a record store say of the output; JUDGES_DIR names the judges' folder
+	CONFORMANCE_DIR="$(CONFORMANCE_DIR)" .ci/judge.sh
+
 bench: ## the engine against hand-written Go and general tools: one table of ratios
 	cd bench && $(GO) run .
 

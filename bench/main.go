@@ -19,7 +19,7 @@ import (
 	"github.com/erbd/erbd/mappings"
 )
 
-const settings = `{"lms":{"root_url":"` + root + `"},"transformer_version":"` + version + `","xapi":{"actor_id":"external_id"},"caliper":{},"profile":"compat"}`
+const settings = `{"lms":{"root_url":"` + root + `"},"transformer_version":"` + version + `","xapi":{"actor_id":"external_id"},"caliper":{"extended":false},"profile":"compat"}`
 
 // contender is one way to do one job.
 type contender struct {

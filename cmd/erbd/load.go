@@ -20,31 +20,45 @@ const (
 	backendCaliper = "caliper"
 )
 
-// loadDirectory returns the users and courses that the settings name. Sources
-// on a server are the daemon's.
+// loadDirectory returns the users and courses that the settings name. A source
+// on a server is not asked yet, and stays open while its settings are the same.
 func (a *app) loadDirectory(s *config.Settings) (*lookup.Directory, error) {
-	var source lookup.Source
-	switch kind := s.LookupType(); kind {
+	var users lookup.Source
+	switch s.LookupType() {
 	case config.LookupNone:
 	case config.LookupFile:
-		table, err := lookup.LoadFile(s.Lookup.Path)
-		if faults := diag.FromError(err); len(faults) > 0 {
-			return nil, faulty("the look-up file", faults)
-		}
+		table, err := loadTable(s.Lookup.Path)
 		if err != nil {
 			return nil, err
 		}
-		source = table
+		users = table
 	default:
-		return nil, fail(fmt.Errorf("this command cannot look up users with lookup.type %s", kind), "name a file of users and courses: --lookup FILE")
+		server, err := a.sources.Get(s)
+		if err != nil {
+			return nil, err
+		}
+		users = server
+		if a.patience > 0 {
+			users = &lookup.Patient{Source: server, For: a.patience}
+		}
 	}
 	secret, err := s.Lookup.Secret.Resolve(a.lookupEnv)
 	if err != nil {
 		return nil, fmt.Errorf("lookup.secret: %w", err)
 	}
-	return lookup.NewDirectory(source, lookup.Options{
+	return lookup.NewDirectory(users, lookup.Options{
 		UnknownUsers: s.Lookup.UnknownUsers, UnknownCourses: s.Lookup.UnknownCourses, Secret: []byte(secret),
+		RetiredUsers: s.Lookup.RetiredUsers, RetiredPrefix: s.Lookup.RetiredPrefix,
 	})
+}
+
+// loadTable reads a file of users and courses.
+func loadTable(path string) (*lookup.Table, error) {
+	table, err := lookup.LoadFile(path)
+	if faults := diag.FromError(err); len(faults) > 0 {
+		return nil, faulty("the look-up file", faults)
+	}
+	return table, err
 }
 
 // loadMappings compiles the mappings of one backend, those in the folder that

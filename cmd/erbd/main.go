@@ -4,10 +4,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/erbd/erbd/engine/lookup/source"
 )
 
 func main() {
@@ -20,7 +23,9 @@ func main() {
 // run executes one command and returns the exit code: 0 fine, 1 failure, 2 usage.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{stdin: stdin, stdout: stdout, stderr: stderr, env: os.Environ(), lookupEnv: os.LookupEnv}
+	a.sources.Options = source.Options{LookupEnv: a.lookupEnv, Connect: a.connectLookups, Health: a.lookupHealth}
 	root := newRootCmd(a)
 	root.SetArgs(args)
-	return a.report(root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	return a.report(errors.Join(err, a.sources.Close()))
 }

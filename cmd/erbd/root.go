@@ -2,10 +2,12 @@ package main
 
 import (
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/erbd/erbd/engine/config"
+	"github.com/erbd/erbd/engine/lookup/source"
 )
 
 // app is what the commands share.
@@ -18,6 +20,9 @@ type app struct {
 	configFile  string
 	assignments []config.Assignment // of flags, in their order
 	running     bool                // the command line was understood
+
+	sources  source.Keeper // of users and courses on a server
+	patience time.Duration // how long a command tries a look-up that fails; 0: the caller comes back
 }
 
 func newRootCmd(a *app) *cobra.Command {
@@ -41,6 +46,14 @@ as a variable ERB_…; "erbd settings" lists them.`,
 	root.SetErr(a.stderr)
 	root.AddCommand(
 		newTransformCmd(a),
+		newServeCmd(a),
+		newStatusCmd(a),
+		newCheckCmd(a),
+		newPublishCmd(a),
+		newFailedCmd(a),
+		newSinkCmd(a),
+		newImportRoutersCmd(a),
+		newLookupCmd(a),
 		newMappingsCmd(a),
 		newSettingsCmd(a),
 		newVersionCmd(a),

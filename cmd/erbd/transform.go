@@ -24,6 +24,8 @@ type transformFlags struct {
 	filter   bool
 	outcomes bool
 	lenient  bool
+	envelope bool
+	batch    int
 	summary  string
 	workers  int
 	progress bool
@@ -43,6 +45,9 @@ A summary by event name goes to standard error. The exit code is 0 where all
 lines were read and none was invalid or rejected, 1 otherwise, 2 for a wrong
 command line.
 
+With --envelope, Caliper events are wrapped in envelopes as they are sent, one a
+line, each with --batch events; the sensor is the setting caliper.sensor_id.
+
 With --outcomes, each input line gives exactly one line instead:
   {"line":1,"name":"play_video","outcome":"transformed","statements":[…]}
 The outcome is transformed, unmapped, filtered, rejected or invalid; rejected
@@ -51,7 +56,12 @@ the mapping. With several files, each line starts with its file.`,
 		Example: `  erbd transform tracking.log > statements.jsonl
   erbd transform --lookup lms.json --lms.root_url https://lms.example.org -o out.jsonl tracking.log*.gz
   zcat tracking.log.gz | erbd transform --outcomes - | jq 'select(.outcome == "rejected")'`,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.transform(cmd.Context(), &f, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("batch") && !f.envelope {
+				return misuse(errors.New("--batch is about envelopes"), "add --envelope, or leave --batch out")
+			}
+			return a.transform(cmd.Context(), &f, args)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.backend, "backend", backendXAPI, "what to make: xapi or caliper")
@@ -59,6 +69,8 @@ the mapping. With several files, each line starts with its file.`,
 	flags.StringVar(&f.lookup, "lookup", "", "users and courses: a JSON, YAML or CSV `FILE`, or a folder with users.csv and courses.csv")
 	flags.BoolVar(&f.filter, "filter", false, "apply the name filter of the settings")
 	flags.BoolVar(&f.outcomes, "outcomes", false, "write the outcome of each input line instead of statements")
+	flags.BoolVar(&f.envelope, "envelope", false, "write Caliper envelopes instead of bare events")
+	flags.IntVar(&f.batch, "batch", 1, "the most events in one envelope")
 	flags.BoolVar(&f.lenient, "lenient", false, "exit with 0 though lines were invalid or rejected")
 	flags.StringVar(&f.summary, "summary", "text", "form of the summary on standard error: text, json or none")
 	flags.IntVar(&f.workers, "workers", 0, "goroutines that transform; 0: one per core")
@@ -77,6 +89,9 @@ func (a *app) transform(ctx context.Context, f *transformFlags, args []string) e
 	if f.workers < 0 {
 		return misuse(errors.New("--workers must not be negative"))
 	}
+	if err := f.checkEnvelope(); err != nil {
+		return err
+	}
 	if f.lookup != "" {
 		a.assignments = append(a.assignments,
 			config.Assignment{Key: "lookup.type", Value: config.LookupFile, Source: "--lookup"},
@@ -90,8 +105,12 @@ func (a *app) transform(ctx context.Context, f *transformFlags, args []string) e
 	if err != nil {
 		return err
 	}
+	a.patience = lookupPatience
 	directory, err := a.loadDirectory(settings)
 	if err != nil {
+		return err
+	}
+	if err := a.checkLookups(ctx); err != nil {
 		return err
 	}
 	set, err := a.loadMappings(settings, f.backend, directory)
@@ -114,11 +133,15 @@ func (a *app) transform(ctx context.Context, f *transformFlags, args []string) e
 		opt.Filter = names
 	}
 
+	wrap, err := f.wrapper(settings)
+	if err != nil {
+		return err
+	}
 	var bar *bar
 	if f.progress {
 		bar = startBar(a.stderr, &progress, size)
 	}
-	summary, err := a.transformTo(ctx, f.out, inputs, opt)
+	summary, err := a.transformTo(ctx, f, wrap, inputs, opt)
 	bar.stop()
 	if summary == nil {
 		return err
@@ -140,16 +163,16 @@ func nameFilter(s *config.Settings, backend string) (transform.NameFilter, error
 }
 
 // transformTo runs the transformation and writes to a file, or to standard
-// output where path is empty.
-func (a *app) transformTo(ctx context.Context, path string, inputs []transform.Input, opt transform.Options) (*transform.Summary, error) {
-	if path == "" {
-		return transform.Run(ctx, inputs, a.stdout, opt)
+// output where there is none.
+func (a *app) transformTo(ctx context.Context, f *transformFlags, wrap wrapFunc, inputs []transform.Input, opt transform.Options) (*transform.Summary, error) {
+	if f.out == "" {
+		return runTo(ctx, a.stdout, f.batch, wrap, inputs, opt)
 	}
-	out, err := os.Create(path)
+	out, err := os.Create(f.out)
 	if err != nil {
 		return nil, fmt.Errorf("write output: %w", err)
 	}
-	summary, err := transform.Run(ctx, inputs, out, opt)
+	summary, err := runTo(ctx, out, f.batch, wrap, inputs, opt)
 	if closeErr := out.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("write output: %w", closeErr)
 	}

@@ -188,6 +188,15 @@ func TestFaults(t *testing.T) {
 			`erbd.yaml:1:34: xapi.regex: excludes xapi.names: filter by one of them`,
 			`erbd.yaml:2:32: caliper.regex.type: must be set: use allowlist or blocklist`,
 		}},
+		{"look-ups", "lookup:\n  type: nats\n  users_bucket: a.b\n  courses_bucket: a.b\n  tls: {key: k}\n  retired_users: pseudonym\n  retired_prefix: ''\n  timeout: 0\n", nil, nil, []string{
+			"erbd.yaml:3:17: lookup.users_bucket: expected a name of letters, digits, _ and -",
+			"erbd.yaml:4:19: lookup.courses_bucket: expected a name of letters, digits, _ and -",
+			"erbd.yaml:4:19: lookup.courses_bucket: is lookup.users_bucket too: use two buckets",
+			"erbd.yaml:5:14: lookup.tls.key: needs lookup.tls.cert too",
+			"erbd.yaml:6:18: lookup.retired_users: pseudonym needs lookup.secret too: without it anybody can compute the pseudonyms",
+			"erbd.yaml:7:19: lookup.retired_prefix: must not be empty",
+			"erbd.yaml:8:12: lookup.timeout: must be more than 0",
+		}},
 		{"expressions", "xapi:\n  regex:\n    type: allowlist\n    expressions:\n      - fine\n      - \"a(?=b)\"\n      - b)\n", nil, nil, []string{
 			"erbd.yaml:6:9: xapi.regex.expressions[1]: invalid regular expression: invalid or unsupported Perl syntax (?= (look-around (?=…) is not available; list the names or use the other filter type)",
 			"erbd.yaml:7:9: xapi.regex.expressions[2]: invalid regular expression: unexpected )",
@@ -376,5 +385,5 @@ func TestDefaultNames(t *testing.T) {
 func TestConstants(t *testing.T) {
 	s := load(t, config.Sources{Set: []config.Assignment{{Key: "nats.token", Value: "hunter2", Source: "test"}}})
 	assert.JSONEq(t, `{"lms":{"root_url":"http://localhost:18000"},"profile":"compat","transformer_version":"event-routing-backends@1.0.0",
-		"xapi":{"actor_id":"external_id"},"caliper":{"sensor_id":"http://example.com/sensors"}}`, s.Constants("1.0.0"))
+		"xapi":{"actor_id":"external_id"},"caliper":{"sensor_id":"http://example.com/sensors","extended":false}}`, s.Constants("1.0.0"))
 }

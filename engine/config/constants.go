@@ -14,6 +14,7 @@ func (s *Settings) Constants(mappingSet string) string {
 	}
 	type caliper struct {
 		SensorID string `json:"sensor_id"`
+		Extended bool   `json:"extended"`
 	}
 	constants, err := json.Marshal(struct {
 		LMS                lms     `json:"lms"`
@@ -21,7 +22,7 @@ func (s *Settings) Constants(mappingSet string) string {
 		TransformerVersion string  `json:"transformer_version"`
 		XAPI               xapi    `json:"xapi"`
 		Caliper            caliper `json:"caliper"`
-	}{lms{s.LMS.RootURL}, s.Profile, s.Version(mappingSet), xapi{s.XAPI.ActorID}, caliper{s.Caliper.SensorID}})
+	}{lms{s.LMS.RootURL}, s.Profile, s.Version(mappingSet), xapi{s.XAPI.ActorID}, caliper{s.Caliper.SensorID, s.MapsMore()}})
 	if err != nil { // strings always have a JSON form
 		return "{}"
 	}

@@ -26,6 +26,9 @@ const (
 	LookupMySQL = "mysql"
 )
 
+// retiredPseudonym is the policy for retired users that needs a secret.
+const retiredPseudonym = "pseudonym"
+
 // The kinds of xAPI actors.
 const (
 	ActorExternalID  = "external_id"
@@ -104,14 +107,27 @@ type HTTP struct {
 type Lookup struct {
 	Type           string        `yaml:"type" enum:"none|file|nats|mysql" doc:"where users and courses come from; empty: file where lookup.path is set, else none"`
 	Path           string        `yaml:"path" path:"true" doc:"file of users and courses: JSON, YAML, CSV, or a folder with users.csv and courses.csv"`
-	Bucket         string        `yaml:"bucket" default:"erb_lookup" doc:"NATS bucket of users and courses"`
-	DSN            Secret        `yaml:"dsn" doc:"MySQL data source, user:password@tcp(host:3306)/edxapp; read only"`
-	UnknownUsers   string        `yaml:"unknown_users" enum:"reject|pseudonym" doc:"what to do about unknown users; empty: reject, or pseudonym where there is no source"`
+	UsersBucket    string        `yaml:"users_bucket" default:"erb_users" doc:"NATS bucket of users"`
+	CoursesBucket  string        `yaml:"courses_bucket" default:"erb_courses" doc:"NATS bucket of courses"`
+	DSN            Secret        `yaml:"dsn" doc:"MySQL data base of the LMS, user:password@tcp(host:3306)/edxapp; it is only read"`
+	TLS            LookupTLS     `yaml:"tls"`
+	Timeout        time.Duration `yaml:"timeout" default:"5s" doc:"time limit of one question to nats or mysql"`
+	UnknownUsers   string        `yaml:"unknown_users" enum:"reject|pseudonym" doc:"what to do about unknown users, and about external ids that a user does not have; empty: reject, or pseudonym where there is no source"`
 	UnknownCourses string        `yaml:"unknown_courses" enum:"reject|course_id" doc:"what to do about unknown courses; empty: reject, or course_id where there is no source"`
+	RetiredUsers   string        `yaml:"retired_users" default:"keep" enum:"keep|reject|pseudonym" doc:"what to do about events of retired accounts: keep their external ids, reject the events, or part them from what was sent before"`
+	RetiredPrefix  string        `yaml:"retired_prefix" default:"retired__user_" doc:"how the user names of retired accounts start, RETIRED_USERNAME_PREFIX of the LMS"`
 	Secret         Secret        `yaml:"secret" doc:"key of the pseudonyms; another one gives other pseudonyms"`
-	CacheSize      int           `yaml:"cache_size" default:"100000" doc:"answers of nats and mysql that are kept"`
+	CacheSize      int           `yaml:"cache_size" default:"100000" doc:"answers of nats and mysql that are kept: so many of users, and of courses"`
 	CacheTTL       time.Duration `yaml:"cache_ttl" default:"10m" doc:"how long an answer is kept"`
-	NegativeTTL    time.Duration `yaml:"negative_ttl" default:"1m" doc:"how long the answer is kept that somebody is unknown"`
+	NegativeTTL    time.Duration `yaml:"negative_ttl" default:"1m" doc:"how long the answer is kept that somebody is unknown, at most cache_ttl"`
+}
+
+// LookupTLS is the encryption of the connection to MySQL, on where any of it is
+// set; with the certificates of the system, ?tls=true in the data source does.
+type LookupTLS struct {
+	CA   string `yaml:"ca" path:"true" doc:"mysql: file of the certificate authorities"`
+	Cert string `yaml:"cert" path:"true" doc:"mysql: file of the client certificate"`
+	Key  string `yaml:"key" path:"true" doc:"mysql: file of the client certificate's key"`
 }
 
 // LMS is the site that the events come from.
@@ -131,6 +147,8 @@ type XAPI struct {
 // Caliper is the Caliper backend.
 type Caliper struct {
 	Enabled  bool     `yaml:"enabled" default:"false" env:"CALIPER_EVENTS_ENABLED" doc:"transform to Caliper"`
+	// Extended is "auto", "on" or "off"; see [Caliper.MapsMore].
+	Extended string   `yaml:"extended" default:"auto" enum:"auto|on|off" doc:"also map to Caliper what the reference maps to xAPI only (forum, exams, grades, completion); auto: unless the profile is compat"`
 	SensorID string   `yaml:"sensor_id" default:"http://example.com/sensors" doc:"sensor of the Caliper envelopes"`
 	Names    []string `yaml:"names" env:"EVENT_TRACKING_BACKENDS_ALLOWED_CALIPER_EVENTS" doc:"names of events to let through; unset: the default list, unless caliper.regex is set"`
 	Regex    Regex    `yaml:"regex"`
@@ -202,6 +220,12 @@ func (s *Settings) LookupType() string {
 // NameFilter returns the filter for the names of events: xapi.regex where it is
 // set, else xapi.names, else [XAPINames].
 func (x *XAPI) NameFilter() (*filter.Filter, error) { return nameFilter(x.Names, x.Regex, XAPINames) }
+
+// MapsMore tells whether Caliper covers the events that the reference maps to
+// xAPI only.
+func (s *Settings) MapsMore() bool {
+	return s.Caliper.Extended == "on" || s.Caliper.Extended == "auto" && s.Profile != ProfileCompat
+}
 
 // NameFilter returns the filter for the names of events: caliper.regex where it
 // is set, else caliper.names, else [CaliperNames].

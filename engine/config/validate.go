@@ -174,17 +174,43 @@ func (c *checker) lookup() {
 			c.fault("lookup.type", CodeClash, "file needs lookup.path too")
 		}
 	case LookupNATS:
-		if l.Bucket == "" {
-			c.fault("lookup.type", CodeClash, "nats needs lookup.bucket too")
+		c.bucket("lookup.users_bucket", l.UsersBucket)
+		c.bucket("lookup.courses_bucket", l.CoursesBucket)
+		if l.UsersBucket == l.CoursesBucket {
+			c.fault("lookup.courses_bucket", CodeClash, "is lookup.users_bucket too: use two buckets")
 		}
 	case LookupMySQL:
 		if !l.DSN.IsSet() {
 			c.fault("lookup.type", CodeClash, "mysql needs lookup.dsn too")
 		}
 	}
+	if (l.TLS.Cert == "") != (l.TLS.Key == "") {
+		key, other := "lookup.tls.cert", "lookup.tls.key"
+		if l.TLS.Cert == "" {
+			key, other = other, key
+		}
+		c.fault(key, CodeClash, "needs %s too", other)
+	}
+	if l.RetiredUsers == retiredPseudonym && !l.Secret.IsSet() {
+		c.fault("lookup.retired_users", CodeClash, "pseudonym needs lookup.secret too: without it anybody can compute the pseudonyms")
+	}
+	if l.RetiredPrefix == "" {
+		c.fault("lookup.retired_prefix", CodeValue, "must not be empty")
+	}
+	c.positive("lookup.timeout", l.Timeout > 0)
 	c.atLeast("lookup.cache_size", int64(l.CacheSize), 1)
 	c.positive("lookup.cache_ttl", l.CacheTTL > 0)
 	c.positive("lookup.negative_ttl", l.NegativeTTL > 0)
+}
+
+// bucket checks the name of a bucket by the rules of NATS.
+func (c *checker) bucket(key, name string) {
+	valid := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '-'
+	}
+	if name == "" || strings.IndexFunc(name, func(r rune) bool { return !valid(r) }) >= 0 {
+		c.fault(key, CodeValue, "expected a name of letters, digits, _ and -")
+	}
 }
 
 func (c *checker) rootURL() {

@@ -116,7 +116,7 @@ type Client struct {
 	host     string
 	header   http.Header
 	http     *http.Client
-	envelope *envelope
+	envelope *Envelope
 	scrub    *strings.Replacer
 	noGzip   atomic.Bool
 }
@@ -159,7 +159,7 @@ func New(cfg Config) (*Client, error) {
 		c.header.Set("Authorization", h)
 	}
 	if cfg.Format == Caliper {
-		if c.envelope, err = newEnvelope(cfg.SensorID, cfg.Override); err != nil {
+		if c.envelope, err = NewEnvelope(cfg.SensorID, cfg.Override); err != nil {
 			return nil, err
 		}
 	}

@@ -173,11 +173,11 @@ func TestSendCaliper(t *testing.T) {
 }
 
 func TestEnvelopeKeepsWhatOverrideSets(t *testing.T) {
-	e, err := newEnvelope("s", func([]byte) ([]byte, error) { return []byte(`{"data":[],"sendTime":"then","sensor":{"a":1}}`), nil })
+	e, err := NewEnvelope("s", func([]byte) ([]byte, error) { return []byte(`{"data":[],"sendTime":"then","sensor":{"a":1}}`), nil })
 	require.NoError(t, err)
-	assert.Equal(t, `{"data":[{"id":"a"}],"sendTime":"then","sensor":{"a":1}}`, string(e.appendTo(nil, items("a"), time.Now())))
+	assert.Equal(t, `{"data":[{"id":"a"}],"sendTime":"then","sensor":{"a":1}}`, string(e.Append(nil, items("a"), time.Now())))
 	for _, text := range []string{`{"data":[1]}`, `{}`, `[]`, `{"data":[]`} {
-		_, err := newEnvelope("s", func([]byte) ([]byte, error) { return []byte(text), nil })
+		_, err := NewEnvelope("s", func([]byte) ([]byte, error) { return []byte(text), nil })
 		assert.ErrorIs(t, err, ErrConfig, text)
 	}
 }

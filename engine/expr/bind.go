@@ -35,6 +35,8 @@ type Bound struct {
 	Node Node
 	// Const is the value where it is known without an event, nil otherwise.
 	Const *Value
+	// Fails is why the expression fails for every event, nil where it does not.
+	Fails *Failure
 	// Reads lists the paths and keys of the event that the expression itself reads.
 	Reads []string
 	// Native is false where cel-go evaluates the expression, which is slower.
@@ -56,7 +58,7 @@ func (x *Expr) bind(b *Binder, native bool) (Bound, []Fault) {
 		return Bound{}, l.faults
 	}
 	if ok && native {
-		bound := Bound{Node: n.node, Const: n.konst, Reads: b.reads, Native: true}
+		bound := Bound{Node: n.node, Const: n.konst, Fails: n.fails, Reads: b.reads, Native: true}
 		if n.konst != nil {
 			v := *n.konst
 			bound.Node = func(*Frame) Value { return v }
@@ -70,10 +72,12 @@ func (x *Expr) bind(b *Binder, native bool) (Bound, []Fault) {
 	return Bound{Node: node, Reads: b.reads}, nil
 }
 
-// lowered is a node of the syntax tree made ready; konst is set where its value is known.
+// lowered is a node of the syntax tree made ready; konst is set where its value is known, fails where it is known to
+// have none.
 type lowered struct {
 	node  Node
 	konst *Value
+	fails *Failure
 }
 
 func constant(v Value) lowered {
@@ -91,6 +95,9 @@ type lowering struct {
 func (l *lowering) lower(e ast.Expr) (lowered, bool) {
 	switch e.Kind() {
 	case ast.LiteralKind:
+		if _, unsigned := e.AsLiteral().(types.Uint); unsigned {
+			return lowered{}, false // computes otherwise than a whole number
+		}
 		v := fromCEL(e.AsLiteral())
 		return constant(v), v.fail == nil
 	case ast.IdentKind:
@@ -139,6 +146,9 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 	if c.IsMemberFunction() {
 		args = append([]ast.Expr{c.Target()}, args...)
 	}
+	if c.FunctionName() == fnObject {
+		return l.lower(args[0])
+	}
 	fn, ours := functionsByName[c.FunctionName()]
 	if !ours || c.IsMemberFunction() {
 		return l.operator(e, c.FunctionName(), args)
@@ -178,7 +188,7 @@ func (l *lowering) fold(n Node) (lowered, bool) {
 	f.scope = l.b.Vars
 	v := n(f)
 	if v.fail != nil {
-		return lowered{node: n}, true
+		return lowered{node: n, fails: v.fail}, true
 	}
 	return constant(v), true
 }
@@ -189,13 +199,17 @@ func (l *lowering) checkMember(e ast.Expr, function string, args []lowered) {
 		return
 	}
 	object, key := args[0].konst, args[1].konst
-	if object == nil || key == nil || object.kind != Object || key.kind != Text {
+	if object == nil || key == nil || object.kind == Null || key.kind != Text {
+		return
+	}
+	if object.kind != Object {
+		l.faults = append(l.faults, l.x.fault(e, "unknown-member", fmt.Sprintf("%s has no member %q", object.kind, key.str)))
 		return
 	}
 	if _, ok := lookupMember(*object, key.str); ok {
 		return
 	}
-	f := l.x.fault(e, "unknown-name", fmt.Sprintf("there is no member %q here", key.str))
+	f := l.x.fault(e, "unknown-member", fmt.Sprintf("there is no member %q here", key.str))
 	var keys []string
 	for k := range members(*object) {
 		keys = append(keys, k)
@@ -268,16 +282,4 @@ func applyNode(run implementation, args []lowered) Node {
 		f.stack = f.stack[:base]
 		return out
 	}
-}
-
-// literalValue is the value of a constant of the syntax tree.
-func literalValue(e ast.Expr) (Value, bool) {
-	if e.Kind() != ast.LiteralKind {
-		return NullValue, false
-	}
-	if _, isBytes := e.AsLiteral().(types.Bytes); isBytes {
-		return NullValue, false
-	}
-	v := fromCEL(e.AsLiteral())
-	return v, v.fail == nil
 }

@@ -27,7 +27,7 @@ func (x *Expr) plan(b *Binder) (Node, error) {
 		}
 		fn, ours := functionsByName[call.Function()]
 		if !ours || !strings.HasPrefix(call.OverloadID(), fn.Name+"_") {
-			return i, nil
+			return finiteCall{i}, nil
 		}
 		args := make([]lowered, len(call.Args()))
 		for n, a := range call.Args() {
@@ -52,8 +52,10 @@ func (x *Expr) plan(b *Binder) (Node, error) {
 		return nil, err
 	}
 	return func(f *Frame) Value {
+		base := len(f.stack)
 		out, _, err := program.Eval(f)
 		if err != nil {
+			f.stack = f.stack[:base] // cel-go may have left off in the middle of a call
 			return failWith(asFailure(err))
 		}
 		return fromCEL(out)
@@ -78,6 +80,7 @@ func asFailure(err error) *Failure {
 // reasons translate the messages of cel-go, which put keys and values of the event into some of them.
 var reasons = []struct{ part, reason string }{
 	{"cost limit", "the expression takes too many steps for this event"},
+	{"expected iterable type", "a loop needs a list or an object"},
 	{"no such overload", "an operator or function got values of types that it does not take"},
 	{"division by zero", "division by zero"},
 	{"modulus by zero", "division by zero"},
@@ -135,11 +138,37 @@ func (c *libraryCall) Exec(e *interpreter.ExecutionFrame) ref.Val {
 			f.stack = f.stack[:base]
 			return out
 		}
-		f.stack = append(f.stack, fromCEL(out))
+		v := fromCEL(out)
+		if v.fail != nil {
+			f.stack = f.stack[:base]
+			return types.WrapErr(v.fail)
+		}
+		f.stack = append(f.stack, v)
 	}
 	result := c.run(f, f.stack[base:])
 	f.stack = f.stack[:base]
 	return toCEL(result)
+}
+
+// finiteCall refuses a result that JSON cannot write, NaN or an infinity, where it arises. It also keeps cel-go from
+// leaving out what stands before "in []".
+type finiteCall struct{ interpreter.InterpretableV2 }
+
+// Eval evaluates the call under an activation.
+func (c finiteCall) Eval(a interpreter.Activation) ref.Val { return finite(c.InterpretableV2.Eval(a)) }
+
+// Exec evaluates the call in a frame of cel-go.
+func (c finiteCall) Exec(e *interpreter.ExecutionFrame) ref.Val {
+	return finite(c.InterpretableV2.Exec(e))
+}
+
+func finite(v ref.Val) ref.Val {
+	if d, ok := v.(types.Double); ok {
+		if f := DoubleValue(float64(d)).fail; f != nil {
+			return types.WrapErr(f)
+		}
+	}
+	return v
 }
 
 // toCEL makes a value for cel-go. Objects and lists keep their JSON text.
@@ -158,11 +187,16 @@ func toCEL(v Value) ref.Val {
 		return types.String(v.str)
 	case Object:
 		m := map[ref.Val]ref.Val{}
+		var keys []ref.Val
 		gjson.Parse(v.str).ForEach(func(k, e gjson.Result) bool {
-			m[types.String(k.Str)] = toCEL(JSONValue(e.Raw))
+			key := types.String(k.Str)
+			if _, twice := m[key]; !twice {
+				keys = append(keys, key)
+			}
+			m[key] = toCEL(JSONValue(e.Raw))
 			return true
 		})
-		return objectVal{types.NewRefValMap(types.DefaultTypeAdapter, m), v.str}
+		return &objectVal{types.NewRefValMap(types.DefaultTypeAdapter, m), v.str, keys}
 	case List:
 		var list []ref.Val
 		gjson.Parse(v.str).ForEach(func(_, e gjson.Result) bool {
@@ -178,7 +212,27 @@ func toCEL(v Value) ref.Val {
 
 type objectVal struct {
 	traits.Mapper
-	raw string
+	raw  string
+	keys []ref.Val
+}
+
+// Iterator goes through the keys in the order of the JSON text, so that loops give the same every time.
+func (o *objectVal) Iterator() traits.Iterator {
+	return types.NewRefValList(types.DefaultTypeAdapter, o.keys).Iterator()
+}
+
+// Contains tells whether the object has a key; one that is no text it never has.
+func (o *objectVal) Contains(key ref.Val) ref.Val {
+	_, ok := o.Find(key)
+	return types.Bool(ok)
+}
+
+// Find returns the member of a key.
+func (o *objectVal) Find(key ref.Val) (ref.Val, bool) {
+	if _, ok := key.(types.String); !ok {
+		return nil, false
+	}
+	return o.Mapper.Find(key)
 }
 
 type listVal struct {
@@ -189,12 +243,14 @@ type listVal struct {
 // numberVal is a whole number beyond 64 bits: it can be passed on, not computed with.
 type numberVal struct{ raw string }
 
+var numberType = types.NewOpaqueType("number_beyond_64_bits")
+
 func (n numberVal) ConvertToNative(reflect.Type) (any, error) { return n.raw, nil }
 func (n numberVal) ConvertToType(ref.Type) ref.Val {
 	return types.NewErr("a number beyond 64 bits cannot be converted")
 }
 func (n numberVal) Equal(ref.Val) ref.Val { return types.False }
-func (n numberVal) Type() ref.Type        { return types.DoubleType }
+func (n numberVal) Type() ref.Type        { return numberType }
 func (n numberVal) Value() any            { return n.raw }
 
 // fromCEL takes a value back from cel-go. Maps made there get their members sorted by key.
@@ -216,7 +272,7 @@ func fromCEL(r ref.Val) Value {
 		return TextValue(v.Time.Format(time.RFC3339Nano))
 	case numberVal:
 		return Value{kind: Number, str: v.raw}
-	case objectVal:
+	case *objectVal:
 		return Value{kind: Object, str: v.raw}
 	case listVal:
 		return Value{kind: List, str: v.raw}

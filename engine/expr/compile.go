@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common"
@@ -21,7 +22,7 @@ import (
 type Fault struct {
 	// From and To are byte offsets in the expression's text; To is From where only a point is known.
 	From, To int
-	// Code is stable: expr-syntax, expr-type, unknown-name, bad-argument, expr-limit.
+	// Code is stable: expr-syntax, expr-type, unknown-name, unknown-member, bad-argument, expr-limit.
 	Code    string
 	Message string
 	Hint    string
@@ -52,6 +53,33 @@ func (x *Expr) Source() string { return x.source }
 // Names lists the names of the scope that the expression uses, in order of first use.
 func (x *Expr) Names() []string {
 	return identifiers(x.ast.NativeRep().Expr())
+}
+
+// Members lists the members of a name that the expression selects, such as verb of args for args.verb and
+// args["verb"]; whole is true where it uses the name in any other way too.
+func (x *Expr) Members(name string) (keys []string, whole bool) {
+	var walk func(e ast.Expr)
+	walk = func(e ast.Expr) {
+		if e.Kind() == ast.IdentKind && e.AsIdent() == name {
+			whole = true
+		}
+		if e.Kind() == ast.CallKind {
+			c := e.AsCall()
+			switch c.FunctionName() {
+			case fnField, fnHasField, fnIndex:
+				object := c.Args()[0]
+				if key, ok := literalText(c.Args()[1]); ok && object.Kind() == ast.IdentKind && object.AsIdent() == name {
+					keys = append(keys, key)
+					return
+				}
+			}
+		}
+		for _, child := range children(e) {
+			walk(child)
+		}
+	}
+	walk(x.ast.NativeRep().Expr())
+	return keys, whole
 }
 
 // Identifiers lists the names that a source refers to, without checking them; nil where it does not parse.
@@ -191,6 +219,14 @@ func rewrite(tree *ast.AST) {
 			operand := sel.Operand()
 			e.SetKindCase(factory.NewCall(e.ID(), fn, operand, factory.NewLiteral(id(e.ID()), types.String(sel.FieldName()))))
 			return
+		case ast.MapKind:
+			// As JSON text, whose members have an order; a map of cel-go has none.
+			literal := factory.NewMap(id(e.ID()), e.AsMap().Entries())
+			for _, child := range children(literal) {
+				visit(child)
+			}
+			e.SetKindCase(factory.NewCall(e.ID(), fnObject, literal))
+			return
 		case ast.CallKind:
 			if c := e.AsCall(); c.FunctionName() == operators.Index {
 				visit(c.Args()[0])
@@ -298,6 +334,16 @@ func (x *Expr) fault(e ast.Expr, code, message string) Fault {
 		f.From = byteOffset(x.source, int(r.Start))
 		f.To = max(f.From, byteOffset(x.source, int(r.Stop)))
 	}
+	// A selection is placed at its dot: the name behind it says more.
+	if f.From < len(x.source) && x.source[f.From] == '.' {
+		name := f.From + 1
+		for name < len(x.source) && x.source[name] <= ' ' {
+			name++
+		}
+		if end := wordEnd(x.source, name); end > name {
+			f.From, f.To = name, end
+		}
+	}
 	return f
 }
 
@@ -339,9 +385,15 @@ func translate(e *common.Error, names []string) Fault {
 				candidates = append(candidates, fn.Name)
 			}
 		}
-		if s := diag.Suggest(g[1], candidates); s != "" {
-			f.Hint = fmt.Sprintf("did you mean %q?", s)
+		switch g[1] {
+		case "result":
+			f.Hint = "only filters have it"
+			return f
+		case "item", "key":
+			f.Hint = "only children have it"
+			return f
 		}
+		f.Hint = diag.DidYouMean(g[1], append(candidates, standardNames()...))
 		return f
 	}
 	if g := noOverload.FindStringSubmatch(m); g != nil {
@@ -353,13 +405,36 @@ func translate(e *common.Error, names []string) Fault {
 		return f
 	}
 	if g := syntaxDetail.FindStringSubmatch(m); g != nil {
+		if strings.Contains(g[1], "'<EOF>'") {
+			return Fault{Code: "expr-syntax", Message: "syntax error: the expression ends too early"}
+		}
 		return Fault{Code: "expr-syntax", Message: "syntax error: " + expecting.ReplaceAllString(g[1], "")}
+	}
+	if strings.Contains(m, "recursion limit") {
+		return Fault{Code: "expr-limit", Message: fmt.Sprintf("the expression nests more than %d deep", maxNesting)}
+	}
+	if strings.Contains(m, "code point size") {
+		return Fault{Code: "expr-limit", Message: fmt.Sprintf("the expression has more than %d characters", maxSource), Hint: "split it with let"}
 	}
 	if strings.Contains(m, "limit") {
 		return Fault{Code: "expr-limit", Message: m}
 	}
 	return Fault{Code: "expr-type", Message: m}
 }
+
+// standardNames are the functions and methods that CEL itself has.
+var standardNames = sync.OnceValue(func() (names []string) {
+	base, err := baseEnv()
+	if err != nil {
+		return nil
+	}
+	for name := range base.Functions() {
+		if wordEnd(name, 0) == len(name) && name[0] != '_' {
+			names = append(names, name)
+		}
+	}
+	return append(names, "map", "filter", "all", "exists", "exists_one", "has")
+})
 
 func displayName(function string) string {
 	if symbol, ok := operators.FindReverse(function); ok && symbol != "" {

@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/google/cel-go/cel"
@@ -28,6 +29,17 @@ var baseEnv = sync.OnceValues(func() (*cel.Env, error) {
 	}
 	return cel.NewEnv(options...)
 })
+
+// IsReserved tells whether a word cannot be a name in expressions, as CEL keeps it for itself.
+func IsReserved(word string) bool { return reserved[word] }
+
+var reserved = func() map[string]bool {
+	words := map[string]bool{}
+	for word := range strings.FieldsSeq(`as break const continue else false for function if import in let loop namespace null package return true var void while`) {
+		words[word] = true
+	}
+	return words
+}()
 
 // unplanned is the binding of library functions outside of a Program, where there is no Frame.
 func unplanned(...ref.Val) ref.Val {

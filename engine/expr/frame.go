@@ -46,7 +46,8 @@ const (
 	set
 )
 
-// NewFrame returns an empty frame that asks directory for users and courses.
+// NewFrame returns an empty frame that asks directory for users and courses. Without one, nil, they cannot be
+// looked up, and expressions that do are refused.
 func NewFrame(directory Directory) *Frame { return &Frame{directory: directory} }
 
 // Begin starts on an event: json is a normalised event, scanner holds the look-ups of the expressions to come.
@@ -116,6 +117,9 @@ func (f *Frame) Set(index int, v Value) {
 	}
 	f.vars[index] = variable{value: v, state: set}
 }
+
+// Given is the value that a variable of the current scope was last given with Set.
+func (f *Frame) Given(index int) Value { return f.vars[index].value }
 
 // variable evaluates a variable of the scope once.
 func (f *Frame) variable(i int) Value {

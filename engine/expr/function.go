@@ -22,10 +22,10 @@ type Function struct {
 	// impure functions are never folded to a constant.
 	impure bool
 	// run computes the value; bind, where set, makes run for a call whose constant arguments are known.
-	run  implementation
+	run implementation
 	// until, where set, ends the evaluation of the arguments: the first value it accepts is the result, else the last.
 	until func(v Value) bool
-	bind func(b *Binder, consts []*Value) (implementation, error)
+	bind  func(b *Binder, consts []*Value) (implementation, error)
 }
 
 // Param is a parameter of a Function.
@@ -120,6 +120,7 @@ var library = func() (all []*Function) {
 		{"Numbers and times", numberFunctions},
 		{"Objects, lists and JSON", jsonFunctions},
 		{"Ids, users and courses", identityFunctions},
+		{"Conforming to specifications", conformFunctions},
 		{"Routing", routeFunctions},
 	} {
 		for _, fn := range group.functions {

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/google/cel-go/cel"
-	"github.com/tidwall/gjson"
 
 	"github.com/erbd/erbd/engine/event"
 )
@@ -86,8 +85,9 @@ var eventFunctions = []*Function{
 	},
 }
 
-// internalFunctions stand for syntax: null, event.a.b, value.member, has(…) and value[…].
+// internalFunctions stand for syntax: {…}, null, event.a.b, value.member, has(…) and value[…].
 var internalFunctions = []*Function{
+	{Name: fnObject, Params: []Param{dyn("object")}, Result: cel.DynType, run: func(_ *Frame, a []Value) Value { return a[0] }},
 	{Name: fnNull, Result: cel.DynType, run: func(*Frame, []Value) Value { return NullValue }},
 	{
 		Name: fnEvent, Params: []Param{literal("path")}, Result: cel.DynType,
@@ -112,6 +112,7 @@ const (
 	fnHasField = "@has_field"
 	fnIndex    = "@index"
 	fnNull     = "@null"
+	fnObject   = "@object"
 )
 
 func bindPath(read func(f *Frame, s event.Slot, path string) Value) func(*Binder, []*Value) (implementation, error) {
@@ -155,18 +156,8 @@ func lookupMember(v Value, key string) (Value, bool) {
 	if v.kind != Object {
 		return NullValue, false
 	}
-	var found gjson.Result
-	ok := false
-	gjson.Parse(v.str).ForEach(func(k, m gjson.Result) bool {
-		if k.Str == key {
-			found, ok = m, true
-		}
-		return true
-	})
-	if !ok {
-		return NullValue, false
-	}
-	return JSONValue(found.Raw), true
+	found := event.Member(v.str, key)
+	return spanValue(v.str, found), found.Kind != 0
 }
 
 func member(v Value, key string) Value {
@@ -185,9 +176,9 @@ func index(v, key Value) Value {
 	case v.kind == List && key.kind == Int:
 		n := key.int()
 		result, i := NullValue, int64(0)
-		gjson.Parse(v.str).ForEach(func(_, m gjson.Result) bool {
+		event.Members(v.str, func(_ string, m event.Span) bool {
 			if i == n {
-				result = JSONValue(m.Raw)
+				result = spanValue(v.str, m)
 				return false
 			}
 			i++

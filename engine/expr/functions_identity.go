@@ -153,6 +153,9 @@ var identityFunctions = []*Function{
 			if !ok {
 				return wrongKind("course_name", "a course id", args[0])
 			}
+			if f.directory == nil {
+				return fail("there is no directory of courses")
+			}
 			c, err := f.directory.Course(f.ctx, id)
 			switch {
 			case err == nil:
@@ -194,6 +197,9 @@ func (f *Frame) user(key Value) (*lookup.User, *Failure) {
 		return nil, key.fail
 	default:
 		return nil, &Failure{Reason: "user: expected a user id or name, got " + key.kind.String()}
+	}
+	if f.directory == nil {
+		return nil, &Failure{Reason: "there is no directory of users"}
 	}
 	u, err := f.directory.User(f.ctx, name)
 	switch {

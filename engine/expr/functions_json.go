@@ -3,6 +3,8 @@ package expr
 import (
 	"github.com/google/cel-go/cel"
 	"github.com/tidwall/gjson"
+
+	"github.com/erbd/erbd/engine/event"
 )
 
 var jsonFunctions = []*Function{
@@ -17,7 +19,7 @@ var jsonFunctions = []*Function{
 		Doc:     "The keys of an object in their order, as a list. Null gives an empty list.",
 		Example: `keys(get("data.options"))`, Gives: `["followed"]`,
 		run: func(f *Frame, args []Value) Value {
-			return listOf(f, "keys", args[0], func(dst []byte, k, _ gjson.Result) []byte { return AppendString(dst, k.Str) })
+			return listOf(f, "keys", args[0], func(dst []byte, key, _ string) []byte { return AppendString(dst, key) })
 		},
 	},
 	{
@@ -25,7 +27,7 @@ var jsonFunctions = []*Function{
 		Doc:     "The values of an object in their order, as a list. Null gives an empty list.",
 		Example: `values(get("data.options"))`, Gives: `[true]`,
 		run: func(f *Frame, args []Value) Value {
-			return listOf(f, "values", args[0], func(dst []byte, _, v gjson.Result) []byte { return append(dst, v.Raw...) })
+			return listOf(f, "values", args[0], func(dst []byte, _, raw string) []byte { return append(dst, raw...) })
 		},
 	},
 	{
@@ -35,7 +37,7 @@ var jsonFunctions = []*Function{
 		run: func(f *Frame, args []Value) Value {
 			n := int64(0)
 			if raw := args[0].Raw(); raw != "" {
-				gjson.Parse(raw).ForEach(func(_, _ gjson.Result) bool { n++; return true })
+				event.Members(raw, func(string, event.Span) bool { n++; return true })
 			}
 			return IntValue(n)
 		},
@@ -47,8 +49,8 @@ var jsonFunctions = []*Function{
 		run: func(f *Frame, args []Value) Value {
 			found := NullValue
 			if raw := args[0].Raw(); raw != "" {
-				gjson.Parse(raw).ForEach(func(_, m gjson.Result) bool {
-					if v := JSONValue(m.Raw); !at(v, args[1].str).isEmpty() {
+				event.Members(raw, func(_ string, m event.Span) bool {
+					if v := spanValue(raw, m); !at(v, args[1].str).isEmpty() {
 						found = v
 						return false
 					}
@@ -194,18 +196,18 @@ func holdsNothing(r gjson.Result) bool {
 	return r.Type == gjson.Null || r.Type == gjson.String && r.Str == ""
 }
 
-func listOf(f *Frame, name string, v Value, item func(dst []byte, k, v gjson.Result) []byte) Value {
+func listOf(f *Frame, name string, v Value, item func(dst []byte, key, raw string) []byte) Value {
 	if v.kind != Object && v.kind != Null {
 		return wrongKind(name, "an object", v)
 	}
 	start := len(f.scratch)
 	f.scratch = append(f.scratch, '[')
 	if v.kind == Object {
-		gjson.Parse(v.str).ForEach(func(k, m gjson.Result) bool {
+		event.Members(v.str, func(key string, m event.Span) bool {
 			if len(f.scratch) > start+1 {
 				f.scratch = append(f.scratch, ',')
 			}
-			f.scratch = item(f.scratch, k, m)
+			f.scratch = item(f.scratch, key, v.str[m.Start:m.End])
 			return true
 		})
 	}

@@ -66,6 +66,9 @@ var numberFunctions = []*Function{
 		Doc:     "An ISO 8601 time in UTC with milliseconds, the rest cut off. A time without an offset counts as UTC, and a space may stand for the T; null stays null.",
 		Example: `time_utc("2021-08-23T16:43:27.836565-08:00")`, Gives: `"2021-08-24T00:43:27.836Z"`,
 		run: timeFunction("time_utc", false, func(f *Frame, t time.Time) Value {
+			if year := t.UTC().Year(); year < 1 || year > 9999 {
+				return fail("time_utc: the time is out of range in UTC")
+			}
 			return TextValue(f.build(func(dst []byte) []byte {
 				return t.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z")
 			}))

@@ -35,7 +35,11 @@ var routeFunctions = []*Function{
 			}
 			return func(f *Frame, _ []Value) Value {
 				for _, s := range slots {
-					if f.spans[s].Kind != 0 {
+					switch span := f.spans[s]; span.Kind {
+					case 0:
+					case '0': // its digits as they stand, which a pattern may ask for
+						return Value{kind: Number, str: f.json[span.Start:span.End]}
+					default:
 						return f.slot(s)
 					}
 				}

@@ -3,6 +3,7 @@ package expr
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,8 +22,27 @@ type Match struct {
 type Matches struct {
 	scanner *event.Scanner
 	vars    *Variables
-	nodes   []Node
+	routers []predicate
 	byName  []bool
+}
+
+// predicate is what one router wants: one node of every clause must be true. It is one clause of one node, except
+// where the router's expression would be longer than expressions may be.
+type predicate [][]Node
+
+func (p predicate) holds(f *Frame) bool {
+	for _, clause := range p {
+		any := false
+		for _, n := range clause {
+			if any, _ = n(f).Bool(); any {
+				break
+			}
+		}
+		if !any {
+			return false
+		}
+	}
+	return true
 }
 
 // MatchError says which entry of which router is wrong.
@@ -39,7 +59,7 @@ func (e *MatchError) Error() string { return e.Err.Error() }
 // Unwrap returns the cause.
 func (e *MatchError) Unwrap() error { return e.Err }
 
-// CompileMatches compiles one CEL predicate a router: all its entries must match. Keys and patterns are bound as
+// CompileMatches compiles one CEL predicate a router (several where it has very many patterns): all its entries must match. Keys and patterns are bound as
 // constants and never become part of the expression's text. A router without entries matches every event.
 func CompileMatches(routers [][]Match) (*Matches, []*MatchError) {
 	m := &Matches{scanner: event.NewScanner()}
@@ -51,10 +71,9 @@ func CompileMatches(routers [][]Match) (*Matches, []*MatchError) {
 		consts[name] = TextValue(s)
 		return name
 	}
-	sources := make([]string, len(routers))
+	clauses := make([][][]string, len(routers))
 	var faults []*MatchError
 	for r, entries := range routers {
-		var all []string
 		for e, entry := range entries {
 			faults = append(faults, entry.check(r, e)...)
 			key := constant("key", entry.Key)
@@ -62,9 +81,8 @@ func CompileMatches(routers [][]Match) (*Matches, []*MatchError) {
 			for _, p := range entry.Patterns {
 				any = append(any, fmt.Sprintf("search(param(%s), %s)", key, constant("pattern", p)))
 			}
-			all = append(all, "("+strings.Join(append(any, "false"), " || ")+")")
+			clauses[r] = append(clauses[r], any)
 		}
-		sources[r] = strings.Join(append(all, "true"), " && ")
 	}
 	if len(faults) > 0 {
 		return nil, faults
@@ -75,19 +93,61 @@ func CompileMatches(routers [][]Match) (*Matches, []*MatchError) {
 		return nil, []*MatchError{{Err: err}}
 	}
 	b := &Binder{Scanner: m.scanner, Vars: m.vars}
-	for r, source := range sources {
-		x, list := scope.Compile(source)
-		var bound Bound
-		if len(list) == 0 {
-			bound, list = x.Bind(b)
+	for r := range routers {
+		var p predicate
+		byName := true
+		for _, sources := range sources(clauses[r]) {
+			var clause []Node
+			for _, source := range sources {
+				x, list := scope.Compile(source)
+				var bound Bound
+				if len(list) == 0 {
+					bound, list = x.Bind(b)
+				}
+				if len(list) > 0 {
+					return nil, []*MatchError{{Router: r, Pattern: -1, Err: list[0]}}
+				}
+				clause = append(clause, bound.Node)
+				byName = byName && onlyName(bound.Reads)
+			}
+			p = append(p, clause)
 		}
-		if len(list) > 0 {
-			return nil, []*MatchError{{Router: r, Pattern: -1, Err: list[0]}}
-		}
-		m.nodes = append(m.nodes, bound.Node)
-		m.byName = append(m.byName, onlyName(bound.Reads))
+		m.routers = append(m.routers, p)
+		m.byName = append(m.byName, byName)
 	}
 	return m, nil
+}
+
+// sources returns the text of a router's predicate: one expression if that is short enough, else some for each
+// clause, of which one must hold.
+func sources(clauses [][]string) [][]string {
+	var all []string
+	for _, any := range clauses {
+		all = append(all, "("+strings.Join(append(slices.Clone(any), "false"), " || ")+")")
+	}
+	if whole := strings.Join(append(all, "true"), " && "); len(whole) <= maxSource {
+		return [][]string{{whole}}
+	}
+	const joint = " || "
+	out := make([][]string, len(clauses))
+	for i, any := range clauses {
+		part := ""
+		for _, term := range any {
+			if part != "" && len(part)+len(joint)+len(term) > maxSource {
+				out[i] = append(out[i], part)
+				part = ""
+			}
+			if part != "" {
+				part += joint
+			}
+			part += term
+		}
+		if part == "" {
+			part = "false"
+		}
+		out[i] = append(out[i], part)
+	}
+	return out
 }
 
 func (m Match) check(router, entry int) (faults []*MatchError) {
@@ -124,15 +184,15 @@ type Matcher struct {
 
 // NewMatcher returns a Matcher.
 func (m *Matches) NewMatcher() *Matcher {
-	return &Matcher{matches: m, frame: NewFrame(nil), answers: make([]bool, len(m.nodes))}
+	return &Matcher{matches: m, frame: NewFrame(nil), answers: make([]bool, len(m.routers))}
 }
 
 // Match tells for each router whether it wants the event, normalised JSON. The answers are valid until the next call.
 func (m *Matcher) Match(json []byte) []bool {
 	m.frame.Begin(context.Background(), json, m.matches.scanner)
 	m.frame.Enter(m.matches.vars)
-	for i, n := range m.matches.nodes {
-		m.answers[i], _ = n(m.frame).Bool()
+	for i, p := range m.matches.routers {
+		m.answers[i] = p.holds(m.frame)
 	}
 	return m.answers
 }

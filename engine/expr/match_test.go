@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,8 +48,37 @@ func TestMatchFaults(t *testing.T) {
 	require.EqualError(t, faults[1], `the path "a..b" has an empty step`)
 }
 
+func TestMatchNumbersAsWritten(t *testing.T) {
+	m, faults := CompileMatches([][]Match{{{"n", []string{`^1\.50$`}}, {"big", []string{"^1e999$"}}}})
+	require.Empty(t, faults)
+	require.Equal(t, []bool{true}, m.NewMatcher().Match([]byte(`{"name":"x","data":{"n":1.50,"big":1e999}}`)))
+}
+
 func TestMatchPatternsAreNoExpressions(t *testing.T) {
 	m, faults := CompileMatches([][]Match{{{"name", []string{`"==name+"`}}}})
 	require.Empty(t, faults)
 	require.Equal(t, []bool{false}, m.NewMatcher().Match([]byte(`{"name":"x"}`)))
+}
+
+func TestManyMatches(t *testing.T) {
+	var patterns []string
+	var keys []Match
+	for i := range 1000 {
+		patterns = append(patterns, fmt.Sprintf("^name%d$", i))
+		keys = append(keys, Match{fmt.Sprintf("data.k%d", i), []string{"^v$"}})
+	}
+	keys[500].Key = "data.k0"
+	m, faults := CompileMatches([][]Match{
+		{{"name", patterns}},
+		{{"course", []string{"x"}}, {"name", patterns}},
+		{{"name", patterns}, {"none", nil}},
+		keys[:1], keys,
+	})
+	require.Empty(t, faults)
+	require.True(t, m.ByName(0))
+	require.False(t, m.ByName(1))
+	matcher := m.NewMatcher()
+	require.Equal(t, []bool{true, false, false, true, false}, matcher.Match([]byte(`{"name":"name999","data":{"k0":"v"}}`)))
+	require.Equal(t, []bool{true, true, false, false, false}, matcher.Match([]byte(`{"name":"name0","course":"x"}`)))
+	require.Equal(t, []bool{false, false, false, false, false}, matcher.Match([]byte(`{"name":"name1000","course":"x"}`)))
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/tidwall/gjson"
+
+	"github.com/erbd/erbd/engine/event"
 )
 
 // operator lowers the operators and standard functions of CEL that mappings use; what they do is CEL's.
@@ -402,7 +404,7 @@ func size(v Value) Value {
 		return IntValue(int64(len(members(v))))
 	case List:
 		n := int64(0)
-		gjson.Parse(v.str).ForEach(func(_, _ gjson.Result) bool { n++; return true })
+		event.Members(v.str, func(string, event.Span) bool { n++; return true })
 		return IntValue(n)
 	}
 	return fail("size needs text, a list or an object, got %s", v.kind)

@@ -1,13 +1,14 @@
 // Package lookup knows the users and courses of the LMS that the events name.
 //
-// A [Source] answers from what an operator exported ([File]) or from a data
-// base; a [Directory] puts the rules on top: which keys are valid, and what to
+// A [Source] answers from what an operator exported ([LoadFile]) or from a
+// server, through a [Cache]; a [Directory] puts the rules on top: which keys are valid, and what to
 // do about users and courses that nobody knows.
 package lookup
 
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // The types of external ids that each user of the LMS has.
@@ -25,6 +26,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrUnknownUser: the user is absent, or unknown and not to be given a pseudonym.
 	ErrUnknownUser = errors.New("unknown user")
+	// ErrRetiredUser: the account was retired and is refused; it is an ErrUnknownUser too.
+	ErrRetiredUser = fmt.Errorf("%w: the account is retired", ErrUnknownUser)
 	// ErrUnknownCourse: the course id is well formed, but no such course exists.
 	ErrUnknownCourse = errors.New("unknown course")
 	// ErrBadCourseID: the text is no course id.

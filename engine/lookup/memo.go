@@ -34,6 +34,15 @@ func (m *memo[T]) get(key string, miss func(key string) (*T, bool)) *T {
 	if e := slot.Load(); e != nil && e.key == key {
 		return e.value
 	}
+	return m.set(slot, key, miss)
+}
+
+// replace is get without a look at what is there.
+func (m *memo[T]) replace(key string, miss func(key string) (*T, bool)) *T {
+	return m.set(&m.slots[maphash.String(m.seed, key)%memoSize], key, miss)
+}
+
+func (m *memo[T]) set(slot *atomic.Pointer[memoEntry[T]], key string, miss func(key string) (*T, bool)) *T {
 	key = strings.Clone(key) // it may be a view of the event's bytes
 	value, keep := miss(key)
 	if keep {

@@ -16,6 +16,8 @@ type program struct {
 	name         string
 	scanner      *event.Scanner
 	alternatives []*unit
+	// pos is where the alternatives stand.
+	pos diag.Position
 }
 
 // unit is a statement with the names it uses: an alternative, or the children of one.
@@ -27,6 +29,7 @@ type unit struct {
 	vars      *expr.Variables
 	item, key int // indexes of the given variables of children
 	statement *segment
+	place     *Field // of the statement as a whole
 	children  *unit
 }
 
@@ -57,6 +60,8 @@ type compiler struct {
 	scopes map[string]*scope
 	faults diag.List
 	consts map[string]expr.Value
+	// seen are the expressions that were compiled for some event.
+	seen   map[seenKey]bool
 	points *Points // nil unless Options.Trace
 	rules  []*filterRule
 	// extensionPoints are those that the mappings have.
@@ -87,14 +92,63 @@ func newCompiler(opt Options) *compiler {
 	if settings == "" {
 		settings = "{}"
 	}
-	return &compiler{opt: opt, points: newPoints(opt.Trace), scopes: map[string]*scope{}, consts: map[string]expr.Value{"settings": expr.JSONValue(settings)}}
+	return &compiler{opt: opt, points: newPoints(opt.Trace), scopes: map[string]*scope{}, seen: map[seenKey]bool{}, consts: map[string]expr.Value{"settings": expr.JSONValue(settings)}}
 }
 
 func (c *compiler) fault(d *diag.Diagnostic) { c.faults = append(c.faults, d) }
 
+// enabled tells whether the events of a file are mapped: its "enabled", an expression of settings alone, says so.
+func (c *compiler) enabled(f *file) bool {
+	n := f.doc.Enabled
+	if n == nil {
+		return true
+	}
+	if n.Tag == yamldoc.Bool {
+		return strings.EqualFold(n.Text, "true")
+	}
+	if !isExpression(n) {
+		c.fault(n.Diag(diag.Error, "bad-type", "enabled", "enabled takes one ${…} that is true or false, of settings alone"))
+		return false
+	}
+	scope := c.scope([]string{"settings"})
+	if scope == nil {
+		return false
+	}
+	parts, _ := split(n.Text)
+	p := parts[0]
+	x, faults := scope.names.Compile(n.Text[p.from:p.to])
+	v := expr.NullValue
+	if len(faults) == 0 {
+		vars := expr.NewVariables(map[string]expr.Value{"settings": c.consts["settings"]})
+		var bound expr.Bound
+		bound, faults = x.Bind(&expr.Binder{Scanner: event.NewScanner(), Vars: vars})
+		switch {
+		case len(faults) > 0:
+		case bound.Const == nil:
+			c.fault(n.Diag(diag.Error, "bad-type", "enabled", "enabled must not depend on the event"))
+			return false
+		default:
+			v = *bound.Const
+		}
+	}
+	for _, fault := range faults {
+		d := n.DiagAt(p.from+fault.From, p.from+fault.To, diag.Error, fault.Code, "enabled", "%s", fault.Message)
+		d.Hint = fault.Hint
+		c.fault(d)
+	}
+	if len(faults) > 0 {
+		return false
+	}
+	on, ok := v.Bool()
+	if !ok {
+		c.fault(n.Diag(diag.Error, "expr-type", "enabled", "enabled must be true or false, it is %s", v.Kind()))
+	}
+	return on
+}
+
 // program compiles the statements of one event.
 func (c *compiler) program(f *file, ev eventEntry) *program {
-	p := &program{name: ev.name, scanner: event.NewScanner()}
+	p := &program{name: ev.name, scanner: event.NewScanner(), pos: f.alternativesNode().Pos()}
 	consts := map[string]expr.Value{
 		"settings": c.consts["settings"],
 		"args":     f.arguments(ev),
@@ -105,18 +159,22 @@ func (c *compiler) program(f *file, ev eventEntry) *program {
 	if len(alternatives) == 0 {
 		alternatives = []alternative{{}}
 	}
+	before := len(c.faults)
 	for i, alt := range alternatives {
-		if i > 0 && alternatives[i-1].When == nil {
-			c.fault(f.alternativeNode(i).Diag(diag.Error, "unreachable", "", "the alternative is never reached: the one before it applies always"))
-		}
 		var faults diag.List
-		b := &unitBuilder{c: c, consts: consts, scanner: p.scanner, prune: f.prune}
+		b := &unitBuilder{c: c, file: f, consts: consts, scanner: p.scanner, prune: f.prune}
 		b.lets, faults = addLets(f.lets, alt.Let, faults)
 		statement, faults := overlay(f.statement, alt.Statement, faults)
 		c.faults = append(c.faults, faults...)
+		if statement == nil && len(faults) == 0 && len(f.doc.Alternatives) > 0 && !f.doubtful {
+			c.fault(f.alternativeNode(i).Diag(diag.Error, "no-statement", "", "there is no statement, neither here nor in the file"))
+		}
 		u := b.build(statement, alt.When, nil)
 		if u == nil {
 			continue
+		}
+		if i < len(f.reached) {
+			f.reached[i] = true
 		}
 		u.name, u.node = alt.Name, f.alternativeNode(i)
 		c.points.alternative(f, ev, u)
@@ -126,27 +184,56 @@ func (c *compiler) program(f *file, ev eventEntry) *program {
 			children = f.doc.Children
 		}
 		if children != nil {
-			u.children = c.children(f, children, statement, b)
+			u.children = c.children(f, children, f.childrenNode(i), statement, b)
 		}
+		if u.when == nil && len(c.faults) == before {
+			break // it is taken always
+		}
+	}
+	f.unsure = f.unsure || len(c.faults) > before
+	if len(p.alternatives) == 0 && len(c.faults) == before && !f.doubtful {
+		c.fault(ev.key.Diag(diag.Error, "unreachable", "", "the event takes none of the alternatives of the file"))
 	}
 	return p
 }
 
-func (c *compiler) children(f *file, ch *childrenOf, parent *tree, outer *unitBuilder) *unit {
+func (c *compiler) children(f *file, ch *childrenOf, node *yamldoc.Node, parent *tree, outer *unitBuilder) *unit {
 	var faults diag.List
-	b := &unitBuilder{c: c, consts: outer.consts, scanner: outer.scanner, prune: outer.prune, given: []string{"item", "key"}}
+	b := &unitBuilder{c: c, file: f, consts: outer.consts, scanner: outer.scanner, prune: outer.prune, given: []string{"item", "key"}}
 	b.lets, faults = addLets(outer.lets, ch.Let, faults)
 	statement, faults := overlay(parent, ch.Statement, faults)
 	c.faults = append(c.faults, faults...)
 	if !isExpression(ch.ForEach) {
 		at := ch.ForEach
 		if at == nil {
-			at = f.root
+			at = node
 		}
-		c.fault(at.Diag(diag.Error, "bad-type", "children.for_each", "for_each takes one ${…} that gives a list or an object"))
+		if ch.ForEach == nil && f.doubtful {
+			return nil // it may be misspelled
+		}
+		d := at.Diag(diag.Error, "bad-type", "children.for_each", "for_each takes one ${…} that gives a list or an object")
+		d.Hint = lineBreakHint(at)
+		c.fault(d)
 		return nil
 	}
 	return b.build(statement, nil, ch.ForEach)
+}
+
+// childrenNode is where the children of an alternative stand.
+func (f *file) childrenNode(i int) *yamldoc.Node {
+	for _, n := range []*yamldoc.Node{f.alternativeNode(i).Get("children"), f.root.Get("children")} {
+		if n != nil {
+			return n
+		}
+	}
+	return f.root
+}
+
+func (f *file) alternativesNode() *yamldoc.Node {
+	if list := f.root.Get("alternatives"); list != nil {
+		return list
+	}
+	return f.root
 }
 
 func (f *file) alternativeNode(i int) *yamldoc.Node {
@@ -243,18 +330,22 @@ func (c *compiler) scope(names []string) *scope {
 // unitBuilder compiles one unit.
 type unitBuilder struct {
 	c       *compiler
+	file    *file
 	lets    []let
 	given   []string
 	consts  map[string]expr.Value
 	scanner *event.Scanner
 	prune   pruning
 
+	names  []string
 	scope  *scope
 	vars   *expr.Variables
 	state  map[string]resolveState
 	binder *expr.Binder
 	// dependsOnGiven marks the lets that need item or key, directly or not.
 	dependsOnGiven map[string]bool
+	// used are the names in the expressions of the let that is being compiled, those of its filters included.
+	used map[string]bool
 }
 
 func (b *unitBuilder) build(statement *tree, when, forEach *yamldoc.Node) *unit {
@@ -263,13 +354,12 @@ func (b *unitBuilder) build(statement *tree, when, forEach *yamldoc.Node) *unit 
 		names = append(names, l.name)
 	}
 	names = append(names, b.given...)
-	names = append(names, "result")
 	u := &unit{vars: expr.NewVariables(b.consts)}
-	b.scope, b.vars = b.c.scope(names), u.vars
+	b.names, b.scope, b.vars = names, b.c.scope(names), u.vars
 	if b.scope == nil {
 		return u
 	}
-	b.state, b.dependsOnGiven = map[string]resolveState{}, map[string]bool{}
+	b.state, b.dependsOnGiven, b.used = map[string]resolveState{}, map[string]bool{}, map[string]bool{}
 	b.binder = &expr.Binder{Scanner: b.scanner, Vars: b.vars}
 	if len(b.given) > 0 {
 		u.item = b.vars.Add(expr.Variable{Name: "item"})
@@ -285,6 +375,7 @@ func (b *unitBuilder) build(statement *tree, when, forEach *yamldoc.Node) *unit 
 		u.forEach = b.leafOf(forEach, "children.for_each")
 	}
 	if statement != nil {
+		u.place = &Field{Path: "statement", Pos: statement.node.Pos()}
 		u.statement = b.segment(statement, "")
 	}
 	return u
@@ -296,7 +387,9 @@ func (b *unitBuilder) condition(n *yamldoc.Node) (l *leaf, never bool) {
 		return nil, false
 	}
 	if !isExpression(n) {
-		b.c.fault(n.Diag(diag.Error, "bad-type", "", "when takes one ${…} that is true or false"))
+		d := n.Diag(diag.Error, "bad-type", "", "when takes one ${…} that is true or false")
+		d.Hint = lineBreakHint(n)
+		b.c.fault(d)
 		return nil, false
 	}
 	l = b.leafOf(n, "when")
@@ -319,19 +412,10 @@ func (b *unitBuilder) leafOf(n *yamldoc.Node, path string) *leaf {
 // expression compiles the part of a scalar that is an expression, and the lets it needs before it.
 func (b *unitBuilder) expression(n *yamldoc.Node, p part, path string) *leaf {
 	source := n.Text[p.from:p.to]
-	report := func(faults []expr.Fault) {
-		for _, f := range faults {
-			d := n.DiagAt(p.from+f.From, p.from+f.To, diag.Error, f.Code, "", "%s", f.Message)
-			d.Hint = f.Hint
-			b.c.fault(d)
-		}
-	}
-	x, ok := b.scope.exprs[source]
-	if !ok {
-		x = &compiled{}
-		x.expr, x.faults = b.scope.names.Compile(source)
-		b.scope.exprs[source] = x
-	}
+	report := func(faults []expr.Fault) { b.c.report(b.file, n, p, faults) }
+	b.c.seen[seenKey{n, p.from}] = true
+	x := b.scope.compile(source)
+	b.file.readArguments(source, x)
 	if x.faults != nil {
 		report(x.faults)
 		return nil
@@ -339,6 +423,7 @@ func (b *unitBuilder) expression(n *yamldoc.Node, p part, path string) *leaf {
 	names := x.expr.Names()
 	for _, name := range names {
 		b.need(name)
+		b.used[name] = true
 	}
 	b.binder.Probe = b.probe(n, p)
 	bound, faults := x.expr.Bind(b.binder)
@@ -366,32 +451,18 @@ func (b *unitBuilder) need(name string) {
 	}
 	b.state[name] = resolving
 	defer func() { b.state[name] = resolved }()
+	// What a filter needs is a value of the mapping all the same.
+	scope, lenient, used := b.scope, b.binder.Lenient, b.used
+	b.scope, b.binder.Lenient, b.used = b.c.scope(b.names), false, map[string]bool{}
 	v := b.variable(l)
-	for used := range b.namesOf(l.value) {
-		if b.dependsOnGiven[used] {
-			b.dependsOnGiven[name] = true
-		}
+	for other := range b.used {
+		b.dependsOnGiven[name] = b.dependsOnGiven[name] || b.dependsOnGiven[other]
 	}
+	b.scope, b.binder.Lenient, b.used = scope, lenient, used
 	if b.dependsOnGiven[name] {
 		v.DependsOn = []int{0, 1}
 	}
 	b.vars.Add(v)
-}
-
-// namesOf are the names that the expressions of a tree use.
-func (b *unitBuilder) namesOf(t *tree) map[string]bool {
-	names := map[string]bool{}
-	t.scalars(func(n *yamldoc.Node) {
-		parts, _ := split(n.Text)
-		for _, p := range parts {
-			if x := b.scope.exprs[n.Text[p.from:p.to]]; p.isExpr && x != nil && x.expr != nil {
-				for _, name := range x.expr.Names() {
-					names[name] = true
-				}
-			}
-		}
-	})
-	return names
 }
 
 // variable compiles the value of a let: an expression, an interpolation, or a tree.

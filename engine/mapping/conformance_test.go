@@ -18,7 +18,7 @@ import (
 	"github.com/erbd/erbd/mappings"
 )
 
-const settings = `{"lms":{"root_url":"http://localhost:18000"},"transformer_version":"event-routing-backends@1.1.1","xapi":{"actor_id":"external_id"}}`
+const settings = `{"lms":{"root_url":"http://localhost:18000"},"transformer_version":"event-routing-backends@1.1.1","xapi":{"actor_id":"external_id"},"caliper":{"extended":false}}`
 
 type corpusCase struct {
 	Case, Class string

@@ -1,9 +1,11 @@
 package mapping
 
 import (
+	"errors"
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidwall/sjson"
@@ -15,6 +17,9 @@ import (
 
 // pluginPrefix may stand before the name of an extension point: the Python plugin's full names work as they are.
 const pluginPrefix = "event_routing_backends.processors."
+
+// backends are those that a filter file may be for; the files for another one than the mappings are skipped.
+var backends = []string{"xapi", "caliper"}
 
 // filterDocument is the form of a filter file.
 type filterDocument struct {
@@ -60,6 +65,12 @@ func parseFilters(fsys fs.FS, dir, backend string) (rules []*filterRule, faults 
 	}
 	slices.Sort(names)
 	for _, name := range names {
+		if ending := path.Ext(name); strings.HasPrefix(name, ".") || ending != ".yaml" && ending != ".yml" {
+			continue
+		}
+		if info, err := fs.Stat(fsys, name); err == nil && info.IsDir() {
+			continue
+		}
 		src, err := fs.ReadFile(fsys, name)
 		if err != nil {
 			faults = append(faults, &diag.Diagnostic{Pos: diag.Position{File: path.Join(dir, name)}, Severity: diag.Error, Code: "unreadable", Message: "the file cannot be read: " + err.Error(), Err: err})
@@ -79,7 +90,8 @@ func parseFilterFile(name string, src []byte, backend string) (rules []*filterRu
 	var doc filterDocument
 	list := yamldoc.Decode(parsed.Root, &doc)
 	faults = append(faults, list...)
-	if list.HasErrors() {
+	nodes := parsed.Root.Get("filters")
+	if list.HasErrors() && (nodes == nil || len(nodes.Items) != len(doc.Filters)) {
 		return nil, faults
 	}
 	if v := doc.Version; v == nil || v.Text != "1" {
@@ -93,9 +105,16 @@ func parseFilterFile(name string, src []byte, backend string) (rules []*filterRu
 		return nil, append(faults, parsed.Root.Diag(diag.Error, "bad-backend", "backend", "the backend is missing: write \"backend: %s\"", backend))
 	}
 	if doc.Backend.Text != backend {
+		if !slices.Contains(backends, doc.Backend.Text) {
+			d := doc.Backend.Diag(diag.Error, "bad-backend", "backend", "there is no backend %q", doc.Backend.Text)
+			d.Hint = diag.DidYouMean(doc.Backend.Text, backends)
+			faults = append(faults, d)
+		}
 		return nil, faults
 	}
-	nodes := parsed.Root.Get("filters")
+	if nodes == nil {
+		faults = append(faults, parsed.Root.Diag(diag.Error, "bad-filter", "filters", "the file has no filters: write \"filters: […]\""))
+	}
 	for i, e := range doc.Filters {
 		r := &filterRule{entry: e}
 		faults = append(faults, r.read(nodes.Items[i])...)
@@ -113,20 +132,43 @@ func (r *filterRule) read(n *yamldoc.Node) (faults diag.List) {
 	default:
 		r.points = []*yamldoc.Node{at}
 	}
+	if r.entry.At != nil && len(r.points) == 0 {
+		faults = append(faults, r.entry.At.Diag(diag.Error, "bad-filter", "", "the filter names no extension point: write \"at: …\""))
+	}
+	r.points = slices.DeleteFunc(slices.Clone(r.points), func(p *yamldoc.Node) bool {
+		if p.Kind == yamldoc.Scalar && p.Text != "" {
+			return false
+		}
+		faults = append(faults, p.Diag(diag.Error, "bad-filter", "", "at takes the name of an extension point, or a list of them"))
+		return true
+	})
 	if r.entry.Value == nil && r.entry.Set == nil && r.entry.Delete == nil {
 		faults = append(faults, n.Diag(diag.Error, "bad-filter", "", "the filter changes nothing: it needs value, set or delete"))
 	}
 	if r.entry.Value != nil {
 		t, list := newTree(r.entry.Value)
-		r.value, faults = t, append(faults, list...)
+		faults = append(faults, list...)
+		if nested := noFilters(r.entry.Value); len(nested) > 0 {
+			faults = append(faults, nested...)
+		} else {
+			r.value = t
+		}
 	}
 	if set := r.entry.Set; set != nil {
 		t, list := newTree(set)
 		faults = append(faults, list...)
-		if !t.isObject() {
+		nested := noFilters(set)
+		faults = append(faults, nested...)
+		switch {
+		case len(nested) > 0:
+		case !t.isObject() || len(t.members) == 0:
 			faults = append(faults, set.Diag(diag.Error, "bad-filter", "", "set is an object of the members to change"))
+		case t.when != nil || t.value != nil || t.keep:
+			faults = append(faults, set.Diag(diag.Error, "bad-filter", "", "set has no directives of its own, only its members have"))
+		default:
+			faults = append(faults, badKeys(t)...)
+			r.set = edits(nil, t, nil)
 		}
-		r.set = edits(nil, t, nil, r.set)
 	}
 	if del := r.entry.Delete; del != nil {
 		items := del.Items
@@ -141,7 +183,7 @@ func (r *filterRule) read(n *yamldoc.Node) (faults diag.List) {
 					keys = append(keys, k.Text)
 				}
 			}
-			if len(keys) == 0 || slices.Contains(keys, "") {
+			if len(keys) == 0 || slices.ContainsFunc(keys, badStep) || strings.Contains(item.Text, "${") {
 				faults = append(faults, item.Diag(diag.Error, "bad-filter", "", "delete takes dotted paths, or lists of keys where a key has dots"))
 				continue
 			}
@@ -151,11 +193,46 @@ func (r *filterRule) read(n *yamldoc.Node) (faults diag.List) {
 	return faults
 }
 
+// noFilters reports extension points inside of filters: a filter is not filtered.
+func noFilters(n *yamldoc.Node) (faults diag.List) {
+	for _, e := range n.Entries {
+		if e.Key.Text == "$filter" {
+			faults = append(faults, e.Key.Diag(diag.Error, "bad-directive", "", "a filter has no extension points itself"))
+		}
+		faults = append(faults, noFilters(e.Value)...)
+	}
+	for _, item := range n.Items {
+		faults = append(faults, noFilters(item)...)
+	}
+	return faults
+}
+
+// maxIndex is the last item of a list that a filter can set. A list would be filled with nulls up to it.
+const maxIndex = 999
+
+// badStep tells whether a key cannot be a step of a path.
+func badStep(key string) bool {
+	i, err := strconv.Atoi(key)
+	return key == "" || err == nil && (i > maxIndex || i < 0) || errors.Is(err, strconv.ErrRange)
+}
+
+func badKeys(t *tree) (faults diag.List) {
+	for _, m := range t.members {
+		if badStep(m.key) {
+			faults = append(faults, m.node.Diag(diag.Error, "bad-filter", "", "%q cannot be set: a key is not empty, the number of a list's item at most %d", m.key, maxIndex))
+		}
+		if m.value.isObject() {
+			faults = append(faults, badKeys(m.value)...)
+		}
+	}
+	return faults
+}
+
 // edits flattens the tree of a set: objects are entered, everything else is a value to put there.
-func edits(keys []string, t *tree, out, _ []filterEdit) []filterEdit {
+func edits(keys []string, t *tree, out []filterEdit) []filterEdit {
 	if t.isObject() && t.value == nil && t.when == nil && len(t.members) > 0 {
 		for _, m := range t.members {
-			out = edits(append(keys[:len(keys):len(keys)], m.key), m.value, out, nil)
+			out = edits(append(keys[:len(keys):len(keys)], m.key), m.value, out)
 		}
 		return out
 	}
@@ -217,8 +294,9 @@ func (b *unitBuilder) filters(points []string) (steps []*filterStep) {
 }
 
 func (b *unitBuilder) filterStep(r *filterRule, at *yamldoc.Node, point string) *filterStep {
-	b.binder.Lenient = true
-	defer func() { b.binder.Lenient = false }()
+	scope := b.scope
+	b.scope, b.binder.Lenient = b.c.scope(append(slices.Clone(b.names), "result")), true
+	defer func() { b.scope, b.binder.Lenient = scope, false }()
 	when, never := b.condition(r.entry.When)
 	if never {
 		return nil
@@ -252,6 +330,9 @@ func (b *filterBlock) apply(f *expr.Frame, out *output) (expr.Value, *expr.Failu
 	if failure := v.Failure(); failure != nil {
 		return v, failure
 	}
+	// The filters of a value that a filter uses have a result of their own.
+	outer := f.Given(b.result)
+	defer f.Set(b.result, outer)
 	for _, s := range b.steps {
 		next, failure := s.apply(f, b.result, v)
 		if failure == nil {
@@ -322,6 +403,27 @@ func (s *filterStep) apply(f *expr.Frame, result int, v expr.Value) (expr.Value,
 	return expr.JSONValue(raw), nil
 }
 
+// extensionPoints are the names that a YAML value gives to places in it.
+func extensionPoints(n *yamldoc.Node) (points []string) {
+	if n == nil {
+		return nil
+	}
+	for _, e := range n.Entries {
+		if e.Key.Text == "$filter" {
+			for _, name := range append([]*yamldoc.Node{e.Value}, e.Value.Items...) {
+				if name.Kind == yamldoc.Scalar && name.Text != "" {
+					points = append(points, shortPoint(name.Text))
+				}
+			}
+		}
+		points = append(points, extensionPoints(e.Value)...)
+	}
+	for _, item := range n.Items {
+		points = append(points, extensionPoints(item)...)
+	}
+	return points
+}
+
 // Warning is a filter that failed silently: the value stayed as it was.
 type Warning struct {
 	Filter string
@@ -330,7 +432,10 @@ type Warning struct {
 }
 
 // unbound reports the filters whose extension point no mapping has.
-func (c *compiler) unbound() {
+func (c *compiler) unbound(files []*file) {
+	for _, f := range files {
+		c.note(extensionPoints(f.root))
+	}
 	for _, r := range c.rules {
 		for _, at := range r.points {
 			name := shortPoint(at.Text)

@@ -50,6 +50,9 @@ type textPart struct {
 func (b *unitBuilder) segment(t *tree, path string) *segment {
 	before := len(b.c.faults)
 	w := &segmentWriter{b: b}
+	if path != "" { // of a let, which may not be needed, or of a filter
+		w.unsure++
+	}
 	w.value(nil, t, path, path == "")
 	if len(b.c.faults) > before {
 		return nil
@@ -60,6 +63,10 @@ func (b *unitBuilder) segment(t *tree, path string) *segment {
 type segmentWriter struct {
 	b   *unitBuilder
 	ops []op
+	// fence is how many ops must stay as they are: a condition may skip the last of them.
+	fence int
+	// unsure counts the conditions around: what fails inside of them may never be reached.
+	unsure int
 }
 
 // value writes a value behind its key and tells whether it is there for every event.
@@ -89,6 +96,8 @@ func (w *segmentWriter) object(key []byte, t *tree, path string, root bool) (sur
 		if l.bound.Const == nil {
 			whenAt = len(w.ops)
 			w.ops = append(w.ops, op{kind: opWhen, leaf: l})
+			w.unsure++
+			defer func() { w.unsure-- }()
 		} else if truth, ok := l.bound.Const.Bool(); !ok {
 			w.b.c.fault(t.when.Diag(diag.Error, "expr-type", "", "$when must be true or false"))
 			return false
@@ -99,6 +108,7 @@ func (w *segmentWriter) object(key []byte, t *tree, path string, root bool) (sur
 	sure = w.filtered(key, t, path, root)
 	if whenAt >= 0 {
 		w.ops[whenAt].jump = len(w.ops) - whenAt
+		w.fence = len(w.ops)
 		return false
 	}
 	return sure
@@ -111,10 +121,10 @@ func (w *segmentWriter) filtered(key []byte, t *tree, path string, root bool) (s
 	if len(steps) == 0 {
 		return w.body(key, t, path, root)
 	}
-	inner := &segmentWriter{b: w.b}
+	inner := &segmentWriter{b: w.b, unsure: w.unsure}
 	inner.body(nil, t, path, root)
 	result, _ := w.b.vars.Index("result")
-	w.ops = append(w.ops, op{kind: opFilter, bytes: key, id: root, block: &filterBlock{
+	w.ops = append(w.ops, op{kind: opFilter, bytes: key, block: &filterBlock{
 		body: &segment{ops: mergeBytes(inner.ops), prune: w.b.prune}, steps: steps, result: result}})
 	return false
 }
@@ -149,7 +159,7 @@ func (w *segmentWriter) close(start int, sure bool, closing byte, keep bool) {
 		return
 	}
 	w.ops[start].kind = opBytes
-	if last := &w.ops[len(w.ops)-1]; last.kind == opBytes && bytes.HasSuffix(last.bytes, comma) {
+	if last := &w.ops[len(w.ops)-1]; len(w.ops) > w.fence && last.kind == opBytes && bytes.HasSuffix(last.bytes, comma) {
 		last.bytes = append(last.bytes[:len(last.bytes)-1:len(last.bytes)-1], closing, ',')
 		return
 	}
@@ -191,6 +201,9 @@ func (w *segmentWriter) scalar(key []byte, n *yamldoc.Node, path string) (sure b
 		}
 		if l.bound.Const != nil {
 			return w.constant(key, *l.bound.Const)
+		}
+		if failure := l.bound.Fails; failure != nil && w.unsure == 0 {
+			w.b.c.fault(n.DiagAt(parts[0].from, parts[0].to, diag.Error, "expr-type", "", "the expression fails for every event: %s", failure.Reason))
 		}
 		w.ops = append(w.ops, op{kind: opValue, bytes: key, leaf: l})
 		return false

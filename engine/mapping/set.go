@@ -6,6 +6,9 @@ import (
 	"path"
 	"slices"
 	"sort"
+	"strings"
+
+	"github.com/tidwall/gjson"
 
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/expr"
@@ -41,28 +44,46 @@ type Set struct {
 // Load reads, checks and compiles all mapping files in the root of fsys. It reports all faults of all files; where
 // one of them is an error there is no Set.
 func Load(fsys fs.FS, opt Options) (*Set, diag.List) {
+	if opt.Settings != "" && (!gjson.Valid(opt.Settings) || !gjson.Parse(opt.Settings).IsObject()) {
+		return nil, diag.List{{Severity: diag.Error, Code: "bad-settings", Message: "the settings for expressions are no JSON object"}}
+	}
 	files, faults := parseFiles(fsys, opt.Backend)
 	for _, f := range files {
 		faults = append(faults, f.resolve(files)...)
 	}
+	unread := slices.ContainsFunc(files, func(f *file) bool { return f.broken || f.doubtful })
 	c := newCompiler(opt)
 	rules, list := loadFilters(fsys, opt)
 	c.rules, faults = rules, append(faults, list...)
 	set := &Set{backend: opt.Backend, programs: map[string]*program{}, directory: opt.Directory}
 	owners := map[string]eventEntry{}
 	for _, f := range files {
+		// The events of a file that is not enabled are compiled for their faults only.
+		enabled := c.enabled(f)
 		for _, ev := range f.events {
-			if other, taken := owners[ev.name]; taken {
+			if other, taken := owners[ev.name]; taken && enabled {
+				if other.key.Pos().File == ev.key.Pos().File {
+					continue // a duplicate key, and reported as such
+				}
 				faults = append(faults, ev.key.Diag(diag.Error, "duplicate-event", "", "the event %q is mapped at %s already", ev.name, other.key.Pos()))
 				continue
 			}
-			owners[ev.name] = ev
-			set.programs[ev.name] = c.program(f, ev)
+			if enabled {
+				owners[ev.name] = ev
+			}
+			if f.broken {
+				continue
+			}
+			if p := c.program(f, ev); enabled {
+				set.programs[ev.name] = p
+			}
 		}
+		c.unreached(f)
 	}
+	c.rest(files)
 	set.points = c.points
-	if !faults.HasErrors() && !c.faults.HasErrors() {
-		c.unbound()
+	if !unread {
+		c.unbound(files)
 	}
 	faults = append(faults, c.faults...)
 	if len(files) == 0 && !faults.HasErrors() {
@@ -83,7 +104,11 @@ func loadFilters(fsys fs.FS, opt Options) (rules []*filterRule, faults diag.List
 		name := path.Join("profiles", opt.Profile+".yaml")
 		src, err := fs.ReadFile(fsys, name)
 		if err != nil {
-			return nil, diag.List{{Severity: diag.Error, Code: "unknown-profile", Message: fmt.Sprintf("the %s mappings have no profile %q: %v", opt.Backend, opt.Profile, err), Err: err}}
+			d := &diag.Diagnostic{Severity: diag.Error, Code: "unknown-profile", Message: fmt.Sprintf("the %s mappings have no profile %q", opt.Backend, opt.Profile), Err: err}
+			if known := profiles(fsys); len(known) > 0 {
+				d.Hint = "there are " + strings.Join(known, ", ")
+			}
+			return nil, diag.List{d}
 		}
 		rules, faults = parseFilterFile(path.Join(opt.Backend, name), src, opt.Backend)
 	}
@@ -92,6 +117,16 @@ func loadFilters(fsys fs.FS, opt Options) (rules []*filterRule, faults diag.List
 		rules, faults = append(rules, list...), append(faults, f...)
 	}
 	return rules, faults
+}
+
+// profiles are the names of the profiles that a folder of mappings has.
+func profiles(fsys fs.FS) []string {
+	names := []string{DefaultProfile}
+	files, _ := fs.Glob(fsys, "profiles/*.yaml") // the pattern is well-formed
+	for _, name := range files {
+		names = append(names, strings.TrimSuffix(path.Base(name), ".yaml"))
+	}
+	return names
 }
 
 // DefaultProfile is the profile without filters: output equal to the reference.

@@ -1,12 +1,14 @@
 package mapping
 
 import (
+	"fmt"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/expr"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
@@ -16,6 +18,7 @@ type document struct {
 	Backend      *yamldoc.Node `yaml:"backend"`
 	Description  string        `yaml:"description"`
 	Extends      *yamldoc.Node `yaml:"extends"`
+	Enabled      *yamldoc.Node `yaml:"enabled"`
 	Prune        *yamldoc.Node `yaml:"prune"`
 	Tables       *yamldoc.Node `yaml:"tables"`
 	Let          *yamldoc.Node `yaml:"let"`
@@ -59,6 +62,16 @@ type file struct {
 	root *yamldoc.Node
 	doc  document
 	base *file
+	// broken files could not be read as a whole: what is missing in them is not reported again elsewhere.
+	broken bool
+	// doubtful files have keys that are unknown or twice: what they were meant to say may be missing elsewhere.
+	doubtful bool
+	// reached are the alternatives that some event may take; unsure is true where that is not known.
+	reached []bool
+	unsure  bool
+	// arguments that the expressions of the file read, all of them if readsAll.
+	reads    map[string]bool
+	readsAll bool
 
 	state     resolveState
 	prune     pruning
@@ -111,12 +124,10 @@ func parseFiles(fsys fs.FS, backend string) (files []*file, faults diag.List) {
 		}
 		f, list := parseFile(display, src, backend)
 		faults = append(faults, list...)
-		if f == nil {
-			continue
-		}
 		f.stem = strings.TrimSuffix(name, ending)
 		if other := slices.IndexFunc(files, func(o *file) bool { return o.stem == f.stem }); other >= 0 {
-			faults = append(faults, f.root.Diag(diag.Error, "duplicate-file", "", "%s has the same name: \"extends: %s\" would be ambiguous", files[other].name, f.stem))
+			d := &diag.Diagnostic{Pos: diag.Position{File: f.name, Line: 1, Column: 1}, Severity: diag.Error, Code: "duplicate-file", Message: fmt.Sprintf("%s has the same name: \"extends: %s\" would be ambiguous", files[other].name, f.stem)}
+			faults = append(faults, d)
 			continue
 		}
 		files = append(files, f)
@@ -125,16 +136,21 @@ func parseFiles(fsys fs.FS, backend string) (files []*file, faults diag.List) {
 }
 
 func parseFile(name string, src []byte, backend string) (*file, diag.List) {
+	f := &file{name: name, reads: map[string]bool{}}
 	parsed, faults := yamldoc.Parse(name, src)
-	if faults.HasErrors() || parsed == nil {
-		return nil, faults
+	if parsed == nil {
+		f.broken = true
+		return f, faults
 	}
-	f := &file{name: name, root: parsed.Root}
+	f.root = parsed.Root
+	f.doubtful = faults.HasErrors()
 	list := yamldoc.Decode(parsed.Root, &f.doc)
 	faults = append(faults, list...)
-	if list.HasErrors() {
-		return nil, faults
+	if f.root.Kind != yamldoc.Mapping {
+		f.broken = true
+		return f, faults
 	}
+	f.doubtful = f.doubtful || len(list) > 0
 	if v := f.doc.Version; v == nil || v.Text != "1" {
 		at := parsed.Root
 		if v != nil {
@@ -161,19 +177,31 @@ func (f *file) resolve(files []*file) (faults diag.List) {
 	}
 	f.state = resolving
 	defer func() { f.state = resolved }()
-	if n := f.doc.Extends; n != nil {
+	f.reached = make([]bool, len(f.doc.Alternatives))
+	switch n := f.doc.Extends; {
+	case n == nil:
+	case n.Kind != yamldoc.Scalar || n.Tag != yamldoc.String:
+		faults = append(faults, n.Diag(diag.Error, "bad-type", "extends", "extends takes the name of one mapping file, such as base"))
+		f.broken = true
+	default:
 		i := slices.IndexFunc(files, func(o *file) bool { return o.stem == n.Text })
 		if i < 0 {
 			var stems []string
 			for _, o := range files {
 				stems = append(stems, o.stem)
 			}
-			d := n.Diag(diag.Error, "unknown-base", "extends", "there is no mapping file %q to extend", n.Text+".yaml")
-			d.Hint = diag.DidYouMean(n.Text, stems)
+			d := n.Diag(diag.Error, "unknown-base", "extends", "there is no mapping file %q to extend", strings.TrimSuffix(n.Text, ".yaml")+".yaml")
+			d.Hint = diag.DidYouMean(strings.TrimSuffix(n.Text, ".yaml"), stems)
+			if slices.Contains(stems, strings.TrimSuffix(n.Text, ".yaml")) {
+				d.Hint = "write the name without .yaml"
+			}
 			faults = append(faults, d)
+			f.broken = true
 		} else {
 			faults = append(faults, files[i].resolve(files)...)
 			f.base = files[i]
+			f.broken = f.broken || f.base.broken || f.base.state == resolving
+			f.doubtful = f.doubtful || f.base.doubtful
 			f.prune, f.tables, f.statement = f.base.prune, f.base.tables, f.base.statement
 			f.lets = slices.Clone(f.base.lets)
 		}
@@ -204,12 +232,28 @@ func literalTree(n *yamldoc.Node, what string) (*tree, diag.List) {
 	if n.Kind != yamldoc.Mapping {
 		return nil, append(faults, n.Diag(diag.Error, "bad-type", what, "%s is an object", what))
 	}
+	faults = append(faults, noDirectives(n)...)
 	t.scalars(func(s *yamldoc.Node) {
 		if strings.Contains(s.Text, "${") {
 			faults = append(faults, s.Diag(diag.Error, "not-literal", "", "expressions are not allowed here, only literals"))
 		}
 	})
 	return t, faults
+}
+
+// noDirectives reports the directives of literals, where they would have no effect.
+func noDirectives(n *yamldoc.Node) (faults diag.List) {
+	for _, e := range n.Entries {
+		switch e.Key.Text {
+		case "$filter", "$when", "$value", "$keep": // others are reported as unknown
+			faults = append(faults, e.Key.Diag(diag.Error, "not-literal", "", "directives are not allowed here, only literals"))
+		}
+		faults = append(faults, noDirectives(e.Value)...)
+	}
+	for _, item := range n.Items {
+		faults = append(faults, noDirectives(item)...)
+	}
+	return faults
 }
 
 func addLets(lets []let, n *yamldoc.Node, faults diag.List) ([]let, diag.List) {
@@ -222,8 +266,12 @@ func addLets(lets []let, n *yamldoc.Node, faults diag.List) ([]let, diag.List) {
 	lets = slices.Clone(lets)
 	for _, e := range n.Entries {
 		name := e.Key.Text
-		if !isName(name) || slices.Contains(reservedNames, name) {
-			faults = append(faults, e.Key.Diag(diag.Error, "bad-name", "", "%q cannot be the name of a value: a name has letters, digits and _, and is none of %s", name, strings.Join(reservedNames, ", ")))
+		switch {
+		case !isName(name):
+			faults = append(faults, e.Key.Diag(diag.Error, "bad-name", "", "%q cannot be the name of a value: a name has letters, digits and _, and does not begin with a digit", name))
+			continue
+		case slices.Contains(reservedNames, name), expr.IsReserved(name):
+			faults = append(faults, e.Key.Diag(diag.Error, "bad-name", "", "%q cannot be the name of a value: it has a meaning of its own in expressions", name))
 			continue
 		}
 		t, list := newTree(e.Value)
@@ -279,7 +327,7 @@ func (f *file) readEvents() (faults diag.List) {
 		}
 		f.events = append(f.events, eventEntry{e.Key.Text, e.Key, e.Value})
 	}
-	if f.statement == nil && len(f.doc.Alternatives) == 0 {
+	if f.statement == nil && len(f.doc.Alternatives) == 0 && !f.broken && !f.doubtful {
 		faults = append(faults, n.Diag(diag.Error, "no-statement", "events", "the file names events but no statement"))
 	}
 	return faults

@@ -82,6 +82,9 @@ func (t *Trace) Origin(statement int, path string) (steps []Step) {
 	for {
 		s, rest, ok := t.nearest(at, path)
 		if !ok {
+			if len(steps) == 0 {
+				steps = t.below(at, path)
+			}
 			return steps
 		}
 		steps = append(steps, s)
@@ -106,6 +109,17 @@ func (t *Trace) nearest(at int, path string) (found Step, rest string, ok bool) 
 		}
 	}
 	return found, rest, ok
+}
+
+// below is the first step that writes inside of a path: where an object or list stands whose members are written one
+// by one.
+func (t *Trace) below(at int, path string) []Step {
+	for _, s := range t.Steps {
+		if tail, ok := strings.CutPrefix(s.Field.Path, path); ok && s.Statement == at && tail != "" && (tail[0] == '.' || tail[0] == '[') {
+			return []Step{s}
+		}
+	}
+	return nil
 }
 
 // JoinPath is the path of a member of an object, written as Field.Path is.

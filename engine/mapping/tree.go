@@ -17,6 +17,8 @@ type tree struct {
 	when   *yamldoc.Node // $when: the object is there only where this is true
 	value  *tree         // $value: what the object is, instead of members
 	keep   bool          // $keep: the object stays as {} when all its members are absent
+	// keepSet tells a $keep: false from none at all.
+	keepSet bool
 }
 
 type treeMember struct {
@@ -39,6 +41,11 @@ func newTree(n *yamldoc.Node) (t *tree, faults diag.List) {
 		}
 	case yamldoc.Mapping:
 		for _, e := range n.Entries {
+			if strings.Contains(e.Key.Text, "${") {
+				d := e.Key.Diag(diag.Error, "bad-key", "", "a key cannot hold an expression")
+				d.Hint = "an object with computed keys is an expression itself, such as merge(…) of two objects"
+				faults = append(faults, d)
+			}
 			if !strings.HasPrefix(e.Key.Text, "$") || strings.HasPrefix(e.Key.Text, "${") {
 				sub, f := newTree(e.Value)
 				t.members = append(t.members, treeMember{e.Key.Text, e.Key, sub})
@@ -61,7 +68,7 @@ func (t *tree) directive(e yamldoc.Entry) (faults diag.List) {
 	switch e.Key.Text {
 	case "$filter":
 		items := e.Value.Items
-		if e.Value.Kind == yamldoc.Scalar {
+		if e.Value.Kind != yamldoc.Sequence {
 			items = []*yamldoc.Node{e.Value}
 		}
 		for _, item := range items {
@@ -74,6 +81,7 @@ func (t *tree) directive(e yamldoc.Entry) (faults diag.List) {
 	case "$when":
 		if !isExpression(e.Value) {
 			bad("$when takes one ${…} that is true or false")
+			faults[len(faults)-1].Hint = lineBreakHint(e.Value)
 			break
 		}
 		t.when = e.Value
@@ -85,7 +93,7 @@ func (t *tree) directive(e yamldoc.Entry) (faults diag.List) {
 		if e.Value.Tag != yamldoc.Bool {
 			bad("$keep is true or false")
 		}
-		t.keep = e.Value.Text == "true"
+		t.keep, t.keepSet = strings.EqualFold(e.Value.Text, "true"), true
 	default:
 		d := e.Key.Diag(diag.Error, "unknown-key", "", "unknown directive %q", e.Key.Text)
 		d.Hint = diag.DidYouMean(e.Key.Text, []string{"$filter", "$when", "$value", "$keep"})
@@ -103,6 +111,14 @@ func isExpression(n *yamldoc.Node) bool {
 	return bad < 0 && len(parts) == 1 && parts[0].isExpr
 }
 
+// lineBreakHint is for values that would be one ${…} but for the line break that ends a block.
+func lineBreakHint(n *yamldoc.Node) string {
+	if parts, bad := split(strings.TrimSpace(n.Text)); n.Kind == yamldoc.Scalar && bad < 0 && len(parts) == 1 && parts[0].isExpr {
+		return "white space around it makes it text: write a block as >- or |-"
+	}
+	return ""
+}
+
 // merge lays over on under: objects are merged member by member, anything else is replaced. Members keep the place
 // they have in under, new ones follow; null removes a member.
 func merge(under, over *tree) *tree {
@@ -112,7 +128,7 @@ func merge(under, over *tree) *tree {
 		}
 		return over
 	}
-	out := &tree{node: over.node, filter: under.filter, when: under.when, value: under.value, keep: under.keep || over.keep}
+	out := &tree{node: over.node, filter: under.filter, when: under.when, value: under.value, keep: under.keep, keepSet: under.keepSet}
 	if over.value != nil || len(over.members) > 0 && under.value != nil {
 		// A value and members exclude each other: the upper file decides.
 		out.value = over.value
@@ -123,6 +139,9 @@ func merge(under, over *tree) *tree {
 	}
 	if over.when != nil {
 		out.when = over.when
+	}
+	if over.keepSet {
+		out.keep, out.keepSet = over.keep, true
 	}
 	out.members = append(out.members, under.members...)
 	for _, m := range over.members {

@@ -1,10 +1,12 @@
 package mapping
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 
@@ -34,7 +36,7 @@ func (o Outcome) String() string { return outcomeNames[o] }
 
 // Statement is one statement of an event.
 type Statement struct {
-	// ID is the statement's id, such as a UUID.
+	// ID is the statement's id, such as a UUID. Like JSON it is valid until the worker's next call.
 	ID string
 	// JSON is the whole statement.
 	JSON []byte
@@ -113,7 +115,7 @@ func (w *Worker) Transform(ctx context.Context, ev event.Event) Result {
 		}
 		return w.unit(u)
 	}
-	return Result{Outcome: Rejected, Rejection: &Rejection{Field: "when", Reason: "no alternative of the mapping applies to the event"}}
+	return Result{Outcome: Rejected, Rejection: &Rejection{Field: "when", Pos: p.pos, Reason: "no alternative of the mapping applies to the event"}}
 }
 
 func (w *Worker) unit(u *unit) Result {
@@ -128,14 +130,27 @@ func (w *Worker) unit(u *unit) Result {
 	}
 	w.statements = w.statements[:0]
 	for _, p := range w.places {
-		s := Statement{JSON: w.out.dst[p.start:p.end]}
-		if id := w.out.dst[p.idStart:p.idEnd]; len(id) > 0 {
-			// The id was written as a member: "id":"…",
-			s.ID = gjson.ParseBytes(id[len(`"id":`) : len(id)-1]).String()
-		}
-		w.statements = append(w.statements, s)
+		w.statements = append(w.statements, Statement{ID: w.id(p), JSON: w.out.dst[p.start:p.end]})
 	}
 	return Result{Outcome: Transformed, Statements: w.statements, Alternative: u.name, Warnings: w.out.warnings}
+}
+
+// id is the id of a statement: where it was written as a member, "id":"…", or else where it turns out to be.
+func (w *Worker) id(p place) string {
+	if id := w.out.dst[p.idStart:p.idEnd]; len(id) > len(`"id":`) {
+		return idText(id[len(`"id":`) : len(id)-1])
+	}
+	return gjson.GetBytes(w.out.dst[p.start:p.end], "id").String()
+}
+
+// idText is the text of an id that was written as JSON.
+func idText(raw []byte) string {
+	if len(raw) > 2 && raw[0] == '"' {
+		if end := bytes.IndexAny(raw[1:], "\"\\"); end > 0 && raw[1+end] == '"' {
+			return unsafe.String(&raw[1], end)
+		}
+	}
+	return gjson.ParseBytes(raw).String()
 }
 
 // statement writes one statement.
@@ -148,7 +163,11 @@ func (w *Worker) statement(u *unit) (Result, bool) {
 	}
 	end := len(w.out.dst)
 	if end == start {
-		return w.refuse(&expr.Failure{Reason: "the statement is empty"}, &Field{Path: "statement"}), false
+		return w.refuse(&expr.Failure{Reason: "the statement is empty"}, u.place), false
+	}
+	if w.out.dst[start] != '{' {
+		kind := expr.JSONValue(string(w.out.dst[start : end-1])).Kind()
+		return w.refuse(&expr.Failure{Reason: "a statement must be an object, it is " + kind.String()}, u.place), false
 	}
 	w.places = append(w.places, place{start, end - 1, w.out.idStart, w.out.idEnd})
 	return Result{}, true

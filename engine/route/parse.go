@@ -6,6 +6,7 @@ import (
 	"errors"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,8 +46,6 @@ type Options struct {
 	Batch   config.Batch
 	Retry   config.Retry
 	Timeout time.Duration
-	// Compile makes the predicates. nil makes any match_params a fault.
-	Compile Compile
 }
 
 // Defaults of Options, as in the settings.
@@ -81,9 +80,9 @@ func Parse(name string, src []byte, o Options) (*Set, diag.List) {
 	if o.Retry.Countdown == 0 {
 		o.Retry.Countdown = DefaultCountdown
 	}
-	p := &parser{options: o, faults: faults}
+	p := &parser{options: o, faults: faults, params: map[*Router]*yamldoc.Node{}}
 	sum := sha256.Sum256(src)
-	set := &Set{by: map[string][]*Router{}, hash: hex.EncodeToString(sum[:])}
+	set := &Set{by: map[string]*backend{}, hash: hex.EncodeToString(sum[:])}
 	p.file(f.Root, set)
 	p.faults.Sort()
 	if p.faults.HasErrors() {
@@ -95,6 +94,7 @@ func Parse(name string, src []byte, o Options) (*Set, diag.List) {
 type parser struct {
 	options Options
 	faults  diag.List
+	params  map[*Router]*yamldoc.Node // match_params that have no fault so far
 }
 
 func (p *parser) fault(d ...*diag.Diagnostic) { p.faults = append(p.faults, d...) }
@@ -111,9 +111,9 @@ func (p *parser) file(root *yamldoc.Node, set *Set) {
 		return
 	}
 	for _, e := range root.Entries {
-		backend := e.Key.Text
-		if _, err := deliver.ParseFormat(backend); err != nil || !contains(p.options.Backends, backend) {
-			p.error(e.Key, CodeBackend, "unknown backend %q", backend).Hint = diag.DidYouMean(backend, p.options.Backends)
+		name := e.Key.Text
+		if _, err := deliver.ParseFormat(name); err != nil || !slices.Contains(p.options.Backends, name) {
+			p.error(e.Key, CodeBackend, "unknown backend %q", name).Hint = diag.DidYouMean(name, p.options.Backends)
 			continue
 		}
 		if e.Value.IsNull() {
@@ -124,8 +124,10 @@ func (p *parser) file(root *yamldoc.Node, set *Set) {
 			continue
 		}
 		names := map[string]diag.Position{}
+		b, disabled := &backend{}, &backend{}
+		set.by[name] = b
 		for _, n := range e.Value.Items {
-			r, enabled := p.router(backend, n)
+			r, enabled := p.router(name, n)
 			if r == nil {
 				continue
 			}
@@ -134,21 +136,18 @@ func (p *parser) file(root *yamldoc.Node, set *Set) {
 				continue
 			}
 			names[r.Name] = r.Pos
-			if enabled {
-				set.all = append(set.all, r)
-				set.by[backend] = append(set.by[backend], r)
+			if p.params[r] == nil {
+				r.Params = nil // none, or with faults
 			}
+			if r.backend = disabled; enabled {
+				r.backend = b
+				set.all = append(set.all, r)
+			}
+			r.backend.routers = append(r.backend.routers, r)
 		}
+		p.compile(b)
+		p.compile(disabled)
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // document is a router as it stands in the file.
@@ -285,7 +284,6 @@ func (p *parser) match(n *yamldoc.Node, r *Router) {
 		return
 	}
 	before := len(p.faults)
-	r.byName = true
 	for _, e := range n.Entries {
 		param := Param{Key: e.Key.Text}
 		if param.Key == "" || strings.HasPrefix(param.Key, ".") || strings.HasSuffix(param.Key, ".") || strings.Contains(param.Key, "..") {
@@ -304,19 +302,10 @@ func (p *parser) match(n *yamldoc.Node, r *Router) {
 				param.Patterns = append(param.Patterns, text)
 			}
 		}
-		r.byName = r.byName && param.Key == "name"
 		r.Params = append(r.Params, param)
 	}
-	if len(r.Params) == 0 || len(p.faults) > before {
-		return
-	}
-	if p.options.Compile == nil {
-		p.error(n, CodePredicate, "match_params are not available here")
-		return
-	}
-	var err error
-	if r.predicate, err = p.options.Compile(r.Params); err != nil {
-		p.error(n, CodePredicate, "match_params cannot be compiled: %w", err)
+	if len(r.Params) > 0 && len(p.faults) == before {
+		p.params[r] = n
 	}
 }
 

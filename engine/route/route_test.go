@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,19 +17,12 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/erbd/erbd/engine/deliver"
+	"github.com/erbd/erbd/engine/event"
 )
 
-// plainPredicate is the meaning of match_params in plain Go.
-type plainPredicate struct {
-	params []Param
-	calls  *int
-}
-
-func (p plainPredicate) Match(event []byte) bool {
-	if p.calls != nil {
-		*p.calls++
-	}
-	for _, param := range p.params {
+// plainly is the meaning of match_params in plain Go.
+func plainly(params []Param, event []byte) bool {
+	for _, param := range params {
 		v := gjson.GetBytes(event, param.Key)
 		for _, in := range []string{"context.", "data."} {
 			if !v.Exists() && !strings.Contains(param.Key, ".") {
@@ -52,11 +47,9 @@ func (p plainPredicate) Match(event []byte) bool {
 	return true
 }
 
-func compile(params []Param) (Predicate, error) { return plainPredicate{params: params}, nil }
-
 func parse(t *testing.T, src string) *Set {
 	t.Helper()
-	s, faults := Parse("routers.yaml", []byte(src), Options{Compile: compile})
+	s, faults := Parse("routers.yaml", []byte(src), Options{})
 	require.Empty(t, faults, faults.Render())
 	return s
 }
@@ -146,7 +139,7 @@ xapi:
 caliper:
   - {name: lrs, url: http://h, auth: {scheme: bearer, token: "${file:token}"}, match_params: {}, override_args: ~}
 `
-	s, faults := Parse(filepath.Join(dir, "routers.yaml"), []byte(src), Options{Compile: compile, Timeout: time.Minute})
+	s, faults := Parse(filepath.Join(dir, "routers.yaml"), []byte(src), Options{Timeout: time.Minute})
 	require.Empty(t, faults, faults.Render())
 	env := map[string]string{"LRS_PASSWORD": "hunter2", "HEADER": "x", "PATH_PART": "p"}
 	require.Empty(t, s.Resolve(func(k string) (string, bool) { v, ok := env[k]; return v, ok }))
@@ -178,7 +171,7 @@ caliper:
 	assert.True(t, s.Backend("caliper")[0].Wants("anything", []byte(`{}`)))
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", r, r, []*Router{r}), "hunter2")
 
-	other, _ := Parse("x", []byte(src+"\n"), Options{Compile: compile})
+	other, _ := Parse("x", []byte(src+"\n"), Options{})
 	assert.NotEqual(t, s.Hash(), other.Hash())
 	assert.Empty(t, s.Backend("nothing"))
 }
@@ -224,7 +217,7 @@ func TestFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s, faults := Parse("r.yaml", []byte(tt.src), Options{Compile: compile})
+			s, faults := Parse("r.yaml", []byte(tt.src), Options{})
 			assert.Nil(t, s)
 			require.True(t, faults.HasErrors())
 			var all []string
@@ -239,12 +232,15 @@ func TestFaults(t *testing.T) {
 }
 
 func TestAllFaultsAreTold(t *testing.T) {
-	_, faults := Parse("r.yaml", []byte("xapi:\n- {name: a b, url: x, requests: 0}\n- {name: c, url: http://h, match_params: {a: '(', b: ')'}}\n"), Options{Compile: compile})
+	_, faults := Parse("r.yaml", []byte("xapi:\n- {name: a b, url: x, requests: 0}\n- {name: c, url: http://h, match_params: {a: '(', b: ')'}}\n"), Options{})
 	assert.Len(t, faults, 5, faults.Render())
-	_, faults = Parse("r.yaml", []byte("xapi: [{name: c, url: http://h, match_params: {a: b}}]"), Options{})
-	assert.ErrorContains(t, faults.Err(), "match_params are not available here")
-	_, faults = Parse("r.yaml", []byte("xapi: [{name: c, url: http://h, match_params: {a: b}}]"), Options{Compile: func([]Param) (Predicate, error) { return nil, assert.AnError }})
-	assert.ErrorIs(t, faults.Err(), assert.AnError)
+	// Predicates are compiled for all routers, with the disabled ones.
+	long := strings.Repeat("x", 3000)
+	_, faults = Parse("r.yaml", []byte("xapi:\n- {name: a, url: http://h, match_params: {name: x, b: y, c: [z, "+long+"]}}\n- {name: b, url: http://h, enabled: false, match_params: {c: d, name: "+long+"}}\n- {name: c, url: http://h, match_params: {x: '('}}\n"), Options{})
+	require.Len(t, faults, 3, faults.Render())
+	assert.ErrorContains(t, faults[0], "r.yaml:2:65: xapi[0].match_params.c[1]: match_params cannot be compiled: bad regular expression: it is longer than 2048 bytes")
+	assert.ErrorContains(t, faults[1], "r.yaml:3:71: xapi[1].match_params.name: match_params cannot be compiled: bad regular expression")
+	assert.ErrorContains(t, faults[2], "r.yaml:4:")
 }
 
 func TestResolveFaults(t *testing.T) {
@@ -265,29 +261,138 @@ xapi:
 	assert.NotContains(t, faults.Render(), "hunter2")
 }
 
-func TestNameOnlyPredicateIsRemembered(t *testing.T) {
-	calls := 0
-	s, faults := Parse("r", []byte("xapi: [{name: a, url: http://h, match_params: {name: video}}, {name: b, url: http://h, match_params: {name: video, x: y}}]"),
-		Options{Compile: func(p []Param) (Predicate, error) { return plainPredicate{p, &calls}, nil }})
-	require.Empty(t, faults)
+// names lists routers, to compare.
+func names(routers []*Router) []string {
+	out := []string{}
+	for _, r := range routers {
+		out = append(out, r.Name)
+	}
+	return out
+}
+
+func TestWanted(t *testing.T) {
+	s := parse(t, `xapi:
+- {name: all, url: http://h}
+- {name: video, url: http://h, match_params: {name: [video, "^seek"]}}
+- {name: course, url: http://h, match_params: {course_id: "\\+2021"}}
+- {name: both, url: http://h, match_params: {data.n: "^1.50$", name: video, flag: "true"}}
+- {name: off, enabled: false, url: http://h, match_params: {name: video}}
+- {name: empty, url: http://h, match_params: {}}
+caliper:
+- {name: only, url: http://h, match_params: {name: ^x$}}
+`)
+	tests := []struct {
+		name, json string
+		want       []string
+	}{
+		{"play_video", `{"name":"play_video"}`, []string{"all", "video", "empty"}},
+		{"play_video", `{"name":"play_video","context":{"course_id":"course-v1:a+b+2021","flag":true},"data":{"n":1.50}}`, []string{"all", "video", "course", "both", "empty"}},
+		{"x", `{"name":"x","course_id":null,"context":{"course_id":"course-v1:a+b+2021"}}`, []string{"all", "empty"}},
+		{"x", `{"name":"x","data":{"course_id":"course-v1:a+b+2021","n":1.50,"flag":true}}`, []string{"all", "course", "empty"}},
+		{"seek", `{"name":"seek","data":{"n":[1.50]}}`, []string{"all", "video", "empty"}},
+	}
+	var wg sync.WaitGroup
+	for range 4 { // it is safe for concurrent use
+		wg.Go(func() {
+			for range 50 {
+				for _, tt := range tests {
+					assert.Equal(t, tt.want, names(s.Wanted(nil, "xapi", tt.name, []byte(tt.json))), tt.json)
+					for _, r := range s.Backend("xapi") {
+						assert.Equal(t, slices.Contains(tt.want, r.Name), r.Wants(tt.name, []byte(tt.json)), "%s %s", r, tt.json)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, []string{"only"}, names(s.Wanted(nil, "caliper", "x", []byte(`{"name":"x"}`))))
+	assert.Empty(t, s.Wanted(nil, "lti", "x", []byte(`{"name":"x"}`)))
+}
+
+func TestNamesAreRemembered(t *testing.T) {
+	s := parse(t, "xapi: [{name: a, url: http://h, match_params: {name: video}}, {name: b, url: http://h, match_params: {name: video, x: y}}]")
 	a, b := s.All()[0], s.All()[1]
-	name := []byte("play_video")
-	for range 5 {
-		assert.True(t, a.Wants(string(name), []byte(`{"name":"play_video"}`)))
-	}
-	assert.Equal(t, 1, calls)
+	assert.True(t, a.Wants("play_video", []byte(`{"name":"play_video"}`)))
+	assert.True(t, a.Wants("play_video", nil), "the event is not looked at again")
 	assert.False(t, a.Wants("x", []byte(`{"name":"x"}`)))
-	assert.False(t, a.Wants("x", []byte(`{"name":"x"}`)))
-	assert.Equal(t, 2, calls)
-	for range 3 {
-		b.Wants("play_video", []byte(`{"name":"play_video"}`))
-	}
-	assert.Equal(t, 5, calls, "a predicate that looks at more is not")
+	assert.False(t, a.Wants("x", nil))
+	assert.False(t, b.Wants("x", nil), "the name settles it")
+	assert.False(t, b.Wants("play_video", []byte(`{"name":"play_video","x":"z"}`)))
+	assert.True(t, b.Wants("play_video", []byte(`{"name":"play_video","x":"y"}`)))
 	for i := range 2 * maxMemo {
 		a.Wants(fmt.Sprint(i), []byte(`{"name":"x"}`))
 	}
-	assert.Len(t, *a.memo.names.Load(), maxMemo)
+	assert.Len(t, *a.backend.memo.names.Load(), maxMemo)
 	assert.True(t, a.Wants("new video", []byte(`{"name":"new video"}`)))
+	buf := make([]*Router, 0, 2)
+	event := []byte(`{"name":"play_video"}`)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { buf = s.Wanted(buf[:0], "xapi", "x", event) }))
+}
+
+// FuzzWanted compares the predicates with their meaning in plain Go.
+func FuzzWanted(f *testing.F) {
+	f.Add("name", "video", "course_id", `\\+2021`, `{"name":"play_video","context":{"course_id":"a+2021"}}`)
+	f.Add("data.n", "^1.5", "name", "x", `{"name":"x","data":{"n":1.5e3}}`)
+	f.Add("a", "^true$", "b", ".", `{"name":"é","a":true,"data":{"b":["x"]}}`)
+	path := regexp.MustCompile(`^[a-z_]+(\.[a-z_]+)*$`)
+	f.Fuzz(func(t *testing.T, k1, p1, k2, p2, line string) {
+		var parser event.Parser
+		ev, err := parser.Parse([]byte(line))
+		if err != nil || k1 == k2 || !path.MatchString(k1) || !path.MatchString(k2) || strings.Contains(line, `\`) {
+			return
+		}
+		for _, p := range []string{p1, p2} {
+			if _, err := regexp.Compile(p); err != nil || len(p) > 1000 {
+				return
+			}
+		}
+		r := &Router{Params: []Param{{k1, []string{p1, p2}}, {k2, []string{p2}}}}
+		r.backend = &backend{routers: []*Router{r}}
+		require.Empty(t, r.backend.compile())
+		if seen := map[string]bool{}; repeats(ev.JSON, seen) {
+			return // gjson takes the first of several keys
+		}
+		assert.Equal(t, plainly(r.Params, ev.JSON), r.Wants(ev.Name, ev.JSON), "%v %s", r.Params, ev.JSON)
+	})
+}
+
+// repeats reports whether any key stands twice.
+func repeats(b []byte, seen map[string]bool) bool {
+	twice := false
+	var walk func(at string, v gjson.Result)
+	walk = func(at string, v gjson.Result) {
+		if !v.IsObject() {
+			return
+		}
+		v.ForEach(func(k, v gjson.Result) bool {
+			key := at + "." + k.Str
+			twice = twice || seen[key]
+			seen[key] = true
+			walk(key, v)
+			return true
+		})
+	}
+	walk("", gjson.ParseBytes(b))
+	return twice
+}
+
+func BenchmarkWanted(b *testing.B) {
+	s, faults := Parse("r", []byte(`{"xapi": [`+named(sampleContent)+`,`+strings.Replace(named(sampleEnterprise), "lrs", "other", 1)+`]}`), Options{})
+	require.Empty(b, faults)
+	for name, line := range map[string]string{
+		"settled by name": `{"name":"seek","context":{"course_id":"course-v1:edX+D+2021"}}`,
+		"one pass":        `{"name":"play_video","context":{"course_id":"course-v1:edX+D+2021","path":"/event"},"data":{"id":"x","currentTime":1.5}}`,
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			event := []byte(line)
+			name := gjson.GetBytes(event, "name").Str
+			var buf []*Router
+			for b.Loop() {
+				buf = s.Wanted(buf[:0], "xapi", name, event)
+			}
+		})
+	}
 }
 
 func TestOverrideKeepsTheRest(t *testing.T) {
@@ -329,7 +434,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("xapi:\n- {name: a, url: http://h, match_params: {a: [b, '(']}, headers: {X: '${env:A}'}}"))
 	f.Add([]byte(`{"caliper": [` + named(sampleContent) + `]}`))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		s, faults := Parse("r.yaml", src, Options{Compile: compile})
+		s, faults := Parse("r.yaml", src, Options{})
 		assert.Equal(t, s == nil, faults.HasErrors())
 		if s != nil {
 			s.Resolve(func(string) (string, bool) { return "x", true })
@@ -424,7 +529,7 @@ func FuzzImportRows(f *testing.F) {
 }
 
 func BenchmarkWantsByName(b *testing.B) {
-	s, _ := Parse("r", []byte("xapi: [{name: a, url: http://h, match_params: {name: video}}]"), Options{Compile: compile})
+	s, _ := Parse("r", []byte("xapi: [{name: a, url: http://h, match_params: {name: video}}]"), Options{})
 	r, ev := s.All()[0], []byte(`{"name":"play_video"}`)
 	for b.Loop() {
 		r.Wants("play_video", ev)

@@ -22,21 +22,13 @@ package route
 import (
 	"fmt"
 	"log/slog"
-	"strings"
-	"sync"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/deliver"
 	"github.com/erbd/erbd/engine/diag"
 )
-
-// Predicate says whether an event is wanted. It is safe for concurrent use.
-type Predicate interface {
-	// Match reports on the original event, a valid JSON object.
-	Match(event []byte) bool
-}
 
 // Param is one key of match_params with its alternatives. All params of a router must match; a param matches when
 // one of its patterns, a regular expression of RE2, is found in the value.
@@ -47,9 +39,6 @@ type Param struct {
 	Key      string
 	Patterns []string
 }
-
-// Compile makes one predicate of a router's params, of which there is at least one. The patterns are valid.
-type Compile func(params []Param) (Predicate, error)
 
 // Override is one root key that a router sets, with its value as JSON.
 type Override struct {
@@ -85,9 +74,8 @@ type Router struct {
 	token    text
 	headers  []header
 
-	predicate Predicate
-	byName    bool // the predicate looks at nothing but the name
-	memo      memo
+	backend *backend // its own and its neighbours' predicates
+	looks   bool     // Params ask for more than the name
 }
 
 type header struct {
@@ -112,21 +100,10 @@ func (r *Router) BatchSize() int {
 	return r.Batch.Size
 }
 
-// Wants reports whether the router wants an event; name is the event's name. Of a router that chooses by name alone
-// the answer is remembered, for a bounded number of names.
+// Wants reports whether the router wants an event, normalised JSON; name is the event's name. What is asked of the
+// name alone is remembered, for a bounded number of names. Of several routers ask Set.Wanted.
 func (r *Router) Wants(name string, event []byte) bool {
-	if r.predicate == nil {
-		return true
-	}
-	if !r.byName {
-		return r.predicate.Match(event)
-	}
-	if wanted, ok := r.memo.get(name); ok {
-		return wanted
-	}
-	wanted := r.predicate.Match(event)
-	r.memo.put(name, wanted)
-	return wanted
+	return len(r.Params) == 0 || slices.Contains(r.backend.wanted(nil, name, event), r)
 }
 
 // Delivery returns the settings of the router's client, credentials included. Before Resolve those are empty. sensor
@@ -152,7 +129,7 @@ func (r *Router) Delivery(sensor string) deliver.Config {
 // Set is the routers of all backends.
 type Set struct {
 	all  []*Router
-	by   map[string][]*Router
+	by   map[string]*backend
 	hash string
 }
 
@@ -160,58 +137,22 @@ type Set struct {
 func (s *Set) All() []*Router { return s.all }
 
 // Backend returns the routers of a backend, in the order of the file. The caller must not change it.
-func (s *Set) Backend(name string) []*Router { return s.by[name] }
+func (s *Set) Backend(name string) []*Router {
+	if b := s.by[name]; b != nil {
+		return b.routers
+	}
+	return nil
+}
 
 // Hash tells sets apart by the content of their file: equal hashes, equal routers. It does not cover the secrets
 // that the file refers to, nor the defaults.
 func (s *Set) Hash() string { return s.hash }
 
-// Wanted appends the routers of a backend that want an event to dst, which may be a buffer used before.
+// Wanted appends the routers of a backend that want an event, normalised JSON, to dst, which may be a buffer used
+// before. All of them share one pass over the event, which is not made where the name settles it.
 func (s *Set) Wanted(dst []*Router, backend, name string, event []byte) []*Router {
-	for _, r := range s.by[backend] {
-		if r.Wants(name, event) {
-			dst = append(dst, r)
-		}
+	if b := s.by[backend]; b != nil {
+		dst = b.wanted(dst, name, event)
 	}
 	return dst
-}
-
-// maxMemo bounds the remembered names of a router: above the number of names that a site emits, below what an
-// attacker could make of it.
-const maxMemo = 1024
-
-// memo remembers answers by name. Readers take no lock; each new name copies the map.
-type memo struct {
-	mu    sync.Mutex
-	names atomic.Pointer[map[string]bool]
-}
-
-func (m *memo) get(name string) (wanted, ok bool) {
-	p := m.names.Load()
-	if p == nil {
-		return false, false
-	}
-	wanted, ok = (*p)[name]
-	return wanted, ok
-}
-
-func (m *memo) put(name string, wanted bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	old := m.names.Load()
-	n := 0
-	if old != nil {
-		n = len(*old)
-	}
-	if n >= maxMemo {
-		return
-	}
-	names := make(map[string]bool, n+1)
-	if old != nil {
-		for k, v := range *old {
-			names[k] = v
-		}
-	}
-	names[strings.Clone(name)] = wanted // the caller may use the bytes again
-	m.names.Store(&names)
 }
