@@ -16,6 +16,9 @@ import (
 type Binder struct {
 	Scanner *event.Scanner
 	Vars    *Variables
+	// Uses, where it is not nil, counts how often expressions use each variable; those that cel-go evaluates count
+	// twice, as they may use it in a loop.
+	Uses map[string]int
 	// Lenient answers null for the members that settings, args and tables do not have, instead of a fault.
 	Lenient bool
 	// Probe, where it is set, gives the origin of a branch of an expression, at a byte offset of its text. Taking the
@@ -64,6 +67,11 @@ func (x *Expr) bind(b *Binder, native bool) (Bound, []Fault) {
 			bound.Node = func(*Frame) Value { return v }
 		}
 		return bound, nil
+	}
+	if b.Uses != nil {
+		for _, name := range x.Names() {
+			b.Uses[name] += 2
+		}
 	}
 	node, err := x.plan(b)
 	if err != nil {
@@ -117,6 +125,12 @@ func (l *lowering) name(name string) (lowered, bool) {
 		if c := l.b.Vars.defs[i].Const; c != nil {
 			return constant(*c), true
 		}
+		if l.b.Uses != nil {
+			l.b.Uses[name]++
+		}
+		if def := &l.b.Vars.defs[i]; def.Inline && def.Eval != nil {
+			return lowered{node: inlined(def.Eval, def.Origin)}, true
+		}
 		return lowered{node: func(f *Frame) Value { return f.variable(i) }}, true
 	}
 	if v, ok := l.b.Vars.consts[name]; ok {
@@ -126,6 +140,17 @@ func (l *lowering) name(name string) (lowered, bool) {
 		return lowered{node: func(f *Frame) Value { return JSONValue(f.json) }}, true
 	}
 	return lowered{}, false
+}
+
+// inlined evaluates a variable in the place of its only use.
+func inlined(eval Node, origin any) Node {
+	return func(f *Frame) Value {
+		v := eval(f)
+		if v.fail != nil && v.fail.Origin == nil {
+			v.fail.Origin = origin
+		}
+		return v
+	}
 }
 
 func (l *lowering) all(list []ast.Expr) (nodes []lowered, constants, ok bool) {

@@ -12,6 +12,8 @@ type Variable struct {
 	Origin any
 	// Const is the value where it is known when the mapping is loaded.
 	Const *Value
+	// Inline evaluates the value where it is used, without remembering it: for values that are used once.
+	Inline bool
 	// DependsOn holds the indexes of the given variables that Eval needs, directly or not.
 	DependsOn []int
 }

@@ -16,7 +16,7 @@ func Draft(backend string, ev event.Event) []byte {
 	data := gjson.GetBytes(ev.JSON, "data")
 	id, kind := subject(data)
 	var b strings.Builder
-	fmt.Fprintf(&b, "# A draft for %s: read it line by line, and put right what was guessed.\nversion: 1\nbackend: %s\nextends: base\n\nevents:\n", ev.Name, backend)
+	fmt.Fprintf(&b, "# yaml-language-server: $schema=../../schemas/mapping.schema.json\n# A draft for %s: read it line by line, and put right what was guessed.\nversion: 1\nbackend: %s\nextends: base\n\nevents:\n", ev.Name, backend)
 	if backend == "caliper" {
 		fmt.Fprintf(&b, "  # type and action are those of the Caliper specification.\n  %s: {type: Event, action: %s}\n", yamlText(ev.Name), caliperAction(ev.Name))
 		fmt.Fprintf(&b, "\nstatement:\n  object:\n    # What it was done to.\n    id: %s\n    type: DigitalResource\n", reference(id, kind))

@@ -336,6 +336,9 @@ type unitBuilder struct {
 	consts  map[string]expr.Value
 	scanner *event.Scanner
 	prune   pruning
+	// uses counts the uses of lets in the first pass, once holds those that have one in the second.
+	uses map[string]int
+	once map[string]bool
 
 	names  []string
 	scope  *scope
@@ -348,7 +351,24 @@ type unitBuilder struct {
 	used map[string]bool
 }
 
+// build compiles the unit twice: first to see how often each let is used, then with those that are used once put in
+// the place of their use.
 func (b *unitBuilder) build(statement *tree, when, forEach *yamldoc.Node) *unit {
+	before := len(b.c.faults)
+	b.uses, b.once = map[string]int{}, nil
+	u := b.pass(statement, when, forEach)
+	if u == nil || len(b.c.faults) > before || b.c.points != nil {
+		return u
+	}
+	b.once = map[string]bool{}
+	for name, n := range b.uses {
+		b.once[name] = n == 1
+	}
+	b.uses = nil
+	return b.pass(statement, when, forEach)
+}
+
+func (b *unitBuilder) pass(statement *tree, when, forEach *yamldoc.Node) *unit {
 	names := []string{"args", "name", "settings", "tables"}
 	for _, l := range b.lets {
 		names = append(names, l.name)
@@ -360,7 +380,7 @@ func (b *unitBuilder) build(statement *tree, when, forEach *yamldoc.Node) *unit 
 		return u
 	}
 	b.state, b.dependsOnGiven, b.used = map[string]resolveState{}, map[string]bool{}, map[string]bool{}
-	b.binder = &expr.Binder{Scanner: b.scanner, Vars: b.vars}
+	b.binder = &expr.Binder{Scanner: b.scanner, Vars: b.vars, Uses: b.uses}
 	if len(b.given) > 0 {
 		u.item = b.vars.Add(expr.Variable{Name: "item"})
 		u.key = b.vars.Add(expr.Variable{Name: "key"})
@@ -462,6 +482,7 @@ func (b *unitBuilder) need(name string) {
 	if b.dependsOnGiven[name] {
 		v.DependsOn = []int{0, 1}
 	}
+	v.Inline = b.once[name]
 	b.vars.Add(v)
 }
 

@@ -301,6 +301,31 @@ statement:
 		`"last":{"x":1,"y":{"z":1,"w":2}},"verbs":{"a":{"id":"A","n":2},"b":{"id":"B"}}}`, statements(t, set, `{"name":"e"}`))
 }
 
+func TestEnabled(t *testing.T) {
+	set := load(t, `-- a.yaml --
+version: 1
+backend: xapi
+enabled: ${settings.depth == 3}
+events: {a: null, both: null}
+statement: {v: a}
+-- b.yaml --
+version: 1
+backend: xapi
+enabled: ${settings.off}
+events: {b: {kind: x}, both: null}
+statement: {v: "${args.kind}"}
+alternatives: [{name: one}]
+-- c.yaml --
+version: 1
+backend: xapi
+enabled: True
+events: {c: null}
+statement: {v: c}
+`)
+	require.Equal(t, []string{"a", "both", "c"}, set.Names())
+	require.Equal(t, `{"v":"a"}`, statements(t, set, `{"name":"both"}`))
+}
+
 func TestAlternatives(t *testing.T) {
 	set := load(t, `
 events:

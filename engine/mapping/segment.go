@@ -3,6 +3,7 @@ package mapping
 import (
 	"bytes"
 	"strconv"
+	"strings"
 
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/expr"
@@ -19,14 +20,14 @@ type segment struct {
 type opKind uint8
 
 const (
-	opBytes opKind = iota // constant bytes
-	opValue               // the value of an expression
-	opText                // text with the values of expressions in it
-	opOpen                // begin of an object or list that may turn out empty
-	opClose               // its end
-	opEnd                 // end of one that is never empty
-	opWhen                // skips an object
-	opFilter              // a value that filters change
+	opBytes  opKind = iota // constant bytes
+	opValue                // the value of an expression
+	opText                 // text with the values of expressions in it
+	opOpen                 // begin of an object or list that may turn out empty
+	opClose                // its end
+	opEnd                  // end of one that is never empty
+	opWhen                 // skips an object
+	opFilter               // a value that filters change
 )
 
 type op struct {
@@ -195,6 +196,9 @@ func (w *segmentWriter) scalar(key []byte, n *yamldoc.Node, path string) (sure b
 		return w.constant(key, v)
 	}
 	if len(parts) == 1 {
+		if t := w.b.onlyUse(n.Text[parts[0].from:parts[0].to]); t != nil {
+			return w.value(key, t.value, "let "+t.name, false)
+		}
 		l := w.b.expression(n, parts[0], path)
 		if l == nil {
 			return false
@@ -209,6 +213,21 @@ func (w *segmentWriter) scalar(key []byte, n *yamldoc.Node, path string) (sure b
 		return false
 	}
 	return w.interpolation(key, n, parts, path)
+}
+
+// onlyUse is the let that an expression names, where this is its only use and its value is a tree: the tree is then
+// written in its place.
+func (b *unitBuilder) onlyUse(source string) *let {
+	name := strings.TrimSpace(source)
+	if !b.once[name] {
+		return nil
+	}
+	for i := range b.lets {
+		if l := &b.lets[i]; l.name == name && l.value.isObject() {
+			return l
+		}
+	}
+	return nil
 }
 
 func (w *segmentWriter) constant(key []byte, v expr.Value) (sure bool) {
