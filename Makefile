@@ -10,8 +10,9 @@ FUZZTIME ?= 60s
 build: ## bin/erbd and bin/mapcheck
 	$(GO) build -o bin/ ./cmd/...
 
-run: ## transform the sample tracking log and show the statements
-	$(GO) run ./cmd/erbd transform $(SAMPLE)/tracking.log --lookup $(SAMPLE)/lms.json
+run: ## the daemon with a receiver on this machine and a sample log; Ctrl-C stops it
+	$(GO) build -o bin/ ./cmd/erbd
+	@$(SAMPLE)/run.sh bin/erbd
 
 test: ## all tests; with CONFORMANCE_DIR also the corpus
 	CONFORMANCE_DIR="$(CONFORMANCE_DIR)" $(GO) test ./...
