@@ -27,8 +27,8 @@ look-ups, the mappings and filters of the backends that are switched on, and the
 routers, as "erbd serve" does, and reports the faults of all of them. Nothing is
 started or sent.
 
---ping also connects to the message server and asks the routers' endpoints for
-their state: GET …/about of xAPI, OPTIONS of Caliper. No statement is sent.
+--ping also asks the message server, look-ups on a server, and the routers'
+endpoints: GET …/about of xAPI, OPTIONS of Caliper. No statement is sent.
 
 The exit code is 0 where all is well, 1 where something is wrong, 2 for a wrong
 command line.`,
@@ -147,7 +147,7 @@ func (a *app) checkParts(ctx context.Context, c *checks, s *config.Settings, pin
 	} else {
 		c.add("secrets", nil, "of the settings")
 	}
-	directory := a.checkLookup(c, s)
+	directory := a.checkLookup(ctx, c, s, ping)
 	enabled := []string{}
 	if s.XAPI.Enabled {
 		enabled = append(enabled, backendXAPI)
@@ -175,22 +175,22 @@ func (a *app) checkParts(ctx context.Context, c *checks, s *config.Settings, pin
 	}
 }
 
-// checkLookup returns nil where there are faults.
-func (a *app) checkLookup(c *checks, s *config.Settings) *lookup.Directory {
-	switch kind := s.LookupType(); kind {
-	case config.LookupNone, config.LookupFile:
-		directory, err := a.loadDirectory(s)
-		detail := "no users and courses, so pseudonyms and course ids are used"
-		if kind == config.LookupFile {
-			detail = s.Lookup.Path
-		}
-		c.add("lookup", err, "%s", detail)
-		return directory
-	default:
-		directory, err := lookup.NewDirectory(nil, lookup.Options{UnknownUsers: s.Lookup.UnknownUsers, UnknownCourses: s.Lookup.UnknownCourses})
-		c.add("lookup", err, "%s is not asked", kind)
-		return directory
+// checkLookup returns nil where there are faults. A source on a server is asked with ping only.
+func (a *app) checkLookup(ctx context.Context, c *checks, s *config.Settings, ping bool) *lookup.Directory {
+	directory, err := a.loadDirectory(s)
+	detail := "no users and courses, so pseudonyms and course ids are used"
+	switch kind := s.LookupType(); {
+	case kind == config.LookupFile:
+		detail = s.Lookup.Path
+	case kind != config.LookupNone && ping && err == nil:
+		ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+		defer cancel()
+		err, detail = a.checkLookups(ctx), kind
+	case kind != config.LookupNone:
+		detail = kind + ", which only --ping asks"
 	}
+	c.add("lookup", err, "%s", detail)
+	return directory
 }
 
 func (a *app) checkMappings(c *checks, s *config.Settings, backend string, directory *lookup.Directory) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -12,11 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/erbd/erbd/engine/sink"
+	"github.com/erbd/erbd/engine/stream"
 )
 
 // TestDaemonScripts runs the commands around a real daemon with its embedded server. Each script has addresses of its
@@ -36,9 +40,10 @@ func TestDaemonScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"expand": expandFile,
-			"until":  until,
-			"http":   httpRequest,
+			"expand":       expandFile,
+			"until":        until,
+			"http":         httpRequest,
+			"nats-publish": natsPublish,
 		},
 	})
 }
@@ -54,41 +59,105 @@ func expandFile(ts *testscript.TestScript, _ bool, files []string) {
 	}
 }
 
-// until runs a program until it succeeds with output that matches: until REGEX PROGRAM ARGS….
+// until runs a program, or asks by HTTP, until that succeeds with output that matches: until REGEX PROGRAM ARGS…, or
+// until REGEX http URL.
 func until(ts *testscript.TestScript, _ bool, args []string) {
 	re, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
 	var out []byte
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		path, err := exec.LookPath(args[1])
-		ts.Check(err)
-		cmd := exec.Command(path, args[2:]...)
-		cmd.Dir = ts.Getenv("WORK")
-		cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("WORK")}
-		if out, err = cmd.CombinedOutput(); err == nil && re.Match(out) {
+		if args[1] == "http" {
+			out, err = ask(http.MethodGet, args[2], nil)
+		} else {
+			path, lookErr := exec.LookPath(args[1])
+			ts.Check(lookErr)
+			cmd := exec.Command(path, args[2:]...)
+			cmd.Dir = ts.Getenv("WORK")
+			cmd.Env = []string{"PATH=" + ts.Getenv("PATH"), "HOME=" + ts.Getenv("WORK")}
+			out, err = cmd.CombinedOutput()
+		}
+		if err == nil && re.Match(out) {
 			return
 		}
 	}
-	ts.Fatalf("%s never succeeded with %q; at last:\n%s", strings.Join(args[1:], " "), args[0], out)
+	ts.Fatalf("%s never succeeded with %q; at last: %v\n%s", strings.Join(args[1:], " "), args[0], err, out)
 }
 
 // httpRequest sends a request and prints status and body: http METHOD URL [FILE].
 func httpRequest(ts *testscript.TestScript, _ bool, args []string) {
-	var body io.Reader
+	var body []byte
 	if len(args) > 2 {
-		body = strings.NewReader(ts.ReadFile(args[2]))
+		body = []byte(ts.ReadFile(args[2]))
 	}
-	req, err := http.NewRequest(args[0], args[1], body)
+	out, err := ask(args[0], args[1], body)
 	ts.Check(err)
+	_, err = ts.Stdout().Write(out)
+	ts.Check(err)
+}
+
+func ask(method, url string, body []byte) ([]byte, error) {
+	req, err := http.NewRequest(method, url, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
 	req.Header.Set("X-Experience-API-Version", "1.0.3")
 	req.Close = true
 	resp, err := http.DefaultClient.Do(req)
-	ts.Check(err)
+	if err != nil {
+		return nil, err
+	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
+	return append([]byte(resp.Status+"\n"), text...), err
+}
+
+// natsPublish publishes a file as one message, as a log shipper might: nats-publish SUBJECT FILE.
+func natsPublish(ts *testscript.TestScript, _ bool, args []string) {
+	nc, err := nats.Connect("nats://" + ts.Getenv("NATS"))
 	ts.Check(err)
-	_, err = ts.Stdout().Write(append([]byte(resp.Status+"\n"), text...))
+	defer nc.Close()
+	_, err = nc.Request(args[0], []byte(ts.ReadFile(args[1])), 10*time.Second)
 	ts.Check(err)
+}
+
+// TestPublishInterrupted reads a pipe that does not end.
+func TestPublishInterrupted(t *testing.T) {
+	server, err := stream.StartEmbedded(stream.EmbeddedOptions{StoreDir: t.TempDir(), Listen: "127.0.0.1:0", Relaxed: true})
+	require.NoError(t, err)
+	defer server.Close()
+	nc, err := server.Connect("test")
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	publish := func(ctx context.Context, in io.Reader) (int, string, string) {
+		return erbd(ctx, in, "publish", "--nats.url", server.URL(), "-")
+	}
+	code, _, stderr := publish(t.Context(), strings.NewReader(""))
+	assert.Equal(t, exitFailure, code)
+	assert.Contains(t, stderr, "the message server has no stream ERB_RAW\nhint: erbd serve makes it")
+
+	f, err := stream.Detect(t.Context(), nc, js)
+	require.NoError(t, err)
+	require.NoError(t, stream.Topology{Backends: []string{"xapi"}}.Ensure(t.Context(), js, f))
+	in, feed := io.Pipe()
+	defer feed.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		defer cancel()
+		_, _ = io.WriteString(feed, "{\"name\":\"piped\"}\n")
+		for {
+			s, err := js.Stream(ctx, stream.RawStream)
+			if err != nil || s.CachedInfo().State.Msgs > 0 {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	code, stdout, stderr := publish(ctx, in)
+	assert.Equal(t, exitFailure, code)
+	assert.Contains(t, stdout, "published 1 events")
+	assert.Contains(t, stderr, "erbd: error: interrupted: everything before -:2 is published\nhint: run the command again")
 }
 
 func TestRateFlag(t *testing.T) {

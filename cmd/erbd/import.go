@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,6 +92,9 @@ func (a *app) importRouters(in, out, secrets string, force bool) error {
 	return nil
 }
 
+// plainValue is a value that every reader of NAME=value lines understands alike.
+var plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]*$`)
+
 // writeSecrets writes NAME=value lines to a file that only the user can read.
 func (a *app) writeSecrets(path string, list []route.Variable, force bool) error {
 	var b bytes.Buffer
@@ -99,8 +103,8 @@ func (a *app) writeSecrets(path string, list []route.Variable, force bool) error
 			return fail(fmt.Errorf("the value of %s has several lines, which NAME=value cannot hold; nothing was written", v.Name),
 				"leave --secrets out, put that secret into a file and write ${file:PATH} into the routers file")
 		}
-		if strings.TrimSpace(v.Value) != v.Value || strings.ContainsAny(v.Value, "\"'\\#$`") {
-			fmt.Fprintf(a.stderr, "erbd: the value of %s has blanks, quotes, \\, #, $ or ` in it and is written as it is: a shell or systemd may want it quoted\n", v.Name)
+		if !plainValue.MatchString(v.Value) {
+			fmt.Fprintf(a.stderr, "erbd: the value of %s is written as it is, but a shell or systemd reads some of its characters in their own way\n", v.Name)
 		}
 		fmt.Fprintf(&b, "%s=%s\n", v.Name, v.Value)
 	}

@@ -48,7 +48,7 @@ func (a *app) loadDirectory(s *config.Settings) (*lookup.Directory, error) {
 	}
 	return lookup.NewDirectory(users, lookup.Options{
 		UnknownUsers: s.Lookup.UnknownUsers, UnknownCourses: s.Lookup.UnknownCourses, Secret: []byte(secret),
-		RetiredUsers: s.Lookup.RetiredUsers, RetiredPrefix: s.Lookup.RetiredPrefix,
+		AnonymousUsers: s.Lookup.AnonymousUsers, RetiredUsers: s.Lookup.RetiredUsers, RetiredPrefix: s.Lookup.RetiredPrefix,
 	})
 }
 

@@ -127,6 +127,18 @@ func TestLookupInMySQL(t *testing.T) {
 	assert.Equal(t, "erbd: error: unusable mysql settings: lookup.dsn cannot be read: write it as user:password@tcp(host:3306)/database\n", stderr)
 }
 
+func TestAnonymousUsers(t *testing.T) {
+	events := eventsOf(t, "null", `""`)
+	code, _, stderr := erbd(t.Context(), nil, "transform", events)
+	assert.Equal(t, exitFailure, code)
+	assert.Contains(t, stderr, "the event names no user")
+	code, stdout, stderr := erbd(t.Context(), nil, "transform", "--lookup.anonymous_users=pseudonym", "--summary=none", events)
+	assert.Equal(t, exitFine, code, stderr)
+	lines := strings.Split(strings.TrimSpace(stdout), "\n")
+	require.Len(t, lines, 2)
+	assert.Equal(t, lines[0], lines[1], "they are one")
+}
+
 // A data base that goes away in the middle of a long run is waited for.
 func TestTransformWaitsForMySQL(t *testing.T) {
 	db, ok := mariadb.New(t)

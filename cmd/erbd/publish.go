@@ -100,7 +100,7 @@ func (a *app) publish(ctx context.Context, f *publishFlags, args []string) error
 	sum, err := publish.Run(ctx, stream.NewPublisher(b.nc, b.js, b.features, b.durable), inputs, opt)
 	took := time.Since(start)
 	bar.stop()
-	// The stream tells how much was new, exactly when nobody else publishes, else at least what was not.
+	// The stream tells how much was not new: exactly when nobody else publishes, else at least that.
 	known := int64(-1)
 	if info, infoErr := raw.Info(context.WithoutCancel(ctx)); infoErr == nil {
 		known = max(0, sum.Messages-int64(info.State.LastSeq-before))
@@ -141,7 +141,7 @@ func writePublished(out, errs io.Writer, f *publishFlags, sum *publish.Summary, 
 	case sum.Messages > 0 && known == sum.Messages:
 		fmt.Fprintln(errs, "erbd: all of them had been published in the last ten minutes, so nothing new was stored (--again sends them anew)")
 	case known > 0:
-		fmt.Fprintf(errs, "erbd: some of them had been published in the last ten minutes and were not stored twice: about %d in 100\n", known*100/sum.Messages)
+		fmt.Fprintf(errs, "erbd: %d of %d messages had been published in the last ten minutes and were not stored twice (--again sends them anew)\n", known, sum.Messages)
 	}
 	return nil
 }

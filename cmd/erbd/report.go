@@ -45,6 +45,37 @@ func faulty(what string, faults diag.List) error {
 	return &failure{err: fmt.Errorf("%s in %s", text, what), faults: faults}
 }
 
+// joined is both errors in one, with the faults and hints of both; nil where both are.
+func joined(a, b error) error {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	all := &failure{err: fmt.Errorf("%w; %w", a, b)}
+	for _, err := range []error{a, b} {
+		var f *failure
+		if errors.As(err, &f) {
+			all.faults, all.hints = append(all.faults, f.faults...), append(all.hints, f.hints...)
+		}
+	}
+	return all
+}
+
+// spelled is an error with all its faults in its text, a line each: for logs, which show nothing else.
+func spelled(err error) error {
+	var f *failure
+	if !errors.As(err, &f) || len(f.faults) == 0 {
+		return err
+	}
+	lines := make([]string, len(f.faults))
+	for i, d := range f.faults {
+		lines[i] = d.Error()
+	}
+	return fmt.Errorf("%w:\n%s", err, strings.Join(lines, "\n"))
+}
+
 // warn shows what is odd but no error.
 func (a *app) warn(faults diag.List) {
 	for _, d := range faults {

@@ -240,6 +240,7 @@ func findRouter(set *route.Set, backend, name string) *route.Router {
 
 // remake returns a function that makes the statements of keys anew with the mappings of now.
 func (a *app) remake(s *config.Settings, routers *route.Set, keys []failed.Key) (func(context.Context, *failed.Record) ([]failed.Statement, error), error) {
+	a.patience = lookupPatience
 	directory, err := a.loadDirectory(s)
 	if err != nil {
 		return nil, err

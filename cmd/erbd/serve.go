@@ -11,6 +11,7 @@ import (
 
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/daemon"
+	"github.com/erbd/erbd/engine/watch"
 )
 
 func newServeCmd(a *app) *cobra.Command {
@@ -39,17 +40,31 @@ func (a *app) serve(ctx context.Context) error {
 		return err
 	}
 	log := a.logger(s)
+	started := false
+	load := func(ctx context.Context) (*daemon.Snapshot, error) {
+		snap, err := a.loadSnapshot(ctx)
+		if err != nil && started {
+			err = spelled(err)
+		}
+		return snap, err
+	}
 	d, err := daemon.New(ctx, daemon.Options{
-		Settings: s, Load: a.loadSnapshot, LookupEnv: a.lookupEnv, Log: log, Stdout: a.stdout,
+		Settings: s, Load: load, LookupEnv: a.lookupEnv, Log: log, Stdout: a.stdout,
 	})
 	if err != nil {
 		return explain(err)
 	}
+	started = true
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	done := make(chan struct{})
 	rctx, stop := context.WithCancel(ctx)
+	watcher := watch.Start(a.watched(s), watch.Options{Failed: func(err error) {
+		log.Warn("changes of files are looked for once a second only", "reason", err)
+	}}, func() {
+		d.Reload(rctx) //nolint:errcheck // it has been logged; the configuration before stays in force
+	})
 	go func() {
 		defer close(done)
 		for {
@@ -65,7 +80,18 @@ func (a *app) serve(ctx context.Context) error {
 	err = d.Run(ctx)
 	stop()
 	<-done
+	watcher.Close()
 	return err
+}
+
+// watched are the files and folders that a snapshot is made of.
+func (a *app) watched(s *config.Settings) (paths []string) {
+	for _, p := range []string{a.configFile, s.Mappings, s.Filters, s.Routers, s.Lookup.Path} {
+		if p != "" {
+			paths = append(paths, p)
+		}
+	}
+	return paths
 }
 
 // logger writes to standard error as the settings say.

@@ -36,11 +36,11 @@ func (a *app) loadSnapshot(ctx context.Context) (*daemon.Snapshot, error) {
 		b := daemon.Backend{Name: name, Logging: logging}
 		var err error
 		if b.Set, err = a.loadMappings(s, name, directory); err != nil {
-			failures = errors.Join(failures, err)
+			failures = joined(failures, err)
 			return
 		}
 		if b.Names, err = names(); err != nil {
-			failures = errors.Join(failures, fmt.Errorf("%s: %w", name, err))
+			failures = joined(failures, fmt.Errorf("%s: %w", name, err))
 			return
 		}
 		if fsys, err := mappingFiles(s.Mappings, name); err == nil {
@@ -55,7 +55,7 @@ func (a *app) loadSnapshot(ctx context.Context) (*daemon.Snapshot, error) {
 		add(backendCaliper, s.Caliper.Logging, s.Caliper.NameFilter)
 	}
 	routers, err := a.loadRouters(s)
-	if err = errors.Join(failures, err); err != nil {
+	if err = joined(failures, err); err != nil {
 		return nil, err
 	}
 	if s.Filters != "" {
@@ -65,7 +65,21 @@ func (a *app) loadSnapshot(ctx context.Context) (*daemon.Snapshot, error) {
 		hashPath(sum, s.Lookup.Path)
 	}
 	fmt.Fprintln(sum, routers.Hash())
+	a.hashSecrets(sum, s, routers)
 	return daemon.NewSnapshot(s, backends, routers, hex.EncodeToString(sum.Sum(nil))[:16]), nil
+}
+
+// hashSecrets hashes what the references to secrets stand for, so that a rotated secret is a change.
+func (a *app) hashSecrets(sum hash.Hash, s *config.Settings, routers *route.Set) {
+	for _, secret := range []config.Secret{s.Lookup.Secret, s.Lookup.DSN} {
+		if value, err := secret.Resolve(a.lookupEnv); err == nil {
+			fmt.Fprintf(sum, "%q\n", value)
+		}
+	}
+	for _, r := range routers.All() {
+		auth := r.Delivery("").Auth
+		fmt.Fprintf(sum, "%q %q %q\n", auth.Username, auth.Password, auth.Token)
+	}
 }
 
 // hashFiles hashes the YAML files of a folder.

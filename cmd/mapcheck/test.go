@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"regexp"
 
 	"github.com/spf13/cobra"
@@ -73,6 +74,9 @@ func (a *app) cases(sel golden.Selection) ([]*golden.Case, error) {
 	}
 	if errors.Is(err, golden.ErrNoCases) {
 		return nil, fail(err, `cases are files such as golden/xapi/play_video/CASE.yaml; "mapcheck new EVENT.json" drafts one`)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fail(err, "--golden FOLDER names the folder of the cases")
 	}
 	return cases, err
 }

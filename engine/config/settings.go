@@ -114,6 +114,7 @@ type Lookup struct {
 	Timeout        time.Duration `yaml:"timeout" default:"5s" doc:"time limit of one question to nats or mysql"`
 	UnknownUsers   string        `yaml:"unknown_users" enum:"reject|pseudonym" doc:"what to do about unknown users, and about external ids that a user does not have; empty: reject, or pseudonym where there is no source"`
 	UnknownCourses string        `yaml:"unknown_courses" enum:"reject|course_id" doc:"what to do about unknown courses; empty: reject, or course_id where there is no source"`
+	AnonymousUsers string        `yaml:"anonymous_users" default:"reject" enum:"reject|pseudonym" doc:"what to do about events of nobody, who has not logged in: reject them, or take all for one user"`
 	RetiredUsers   string        `yaml:"retired_users" default:"keep" enum:"keep|reject|pseudonym" doc:"what to do about events of retired accounts: keep their external ids, reject the events, or part them from what was sent before"`
 	RetiredPrefix  string        `yaml:"retired_prefix" default:"retired__user_" doc:"how the user names of retired accounts start, RETIRED_USERNAME_PREFIX of the LMS"`
 	Secret         Secret        `yaml:"secret" doc:"key of the pseudonyms; another one gives other pseudonyms"`
@@ -146,7 +147,7 @@ type XAPI struct {
 
 // Caliper is the Caliper backend.
 type Caliper struct {
-	Enabled  bool     `yaml:"enabled" default:"false" env:"CALIPER_EVENTS_ENABLED" doc:"transform to Caliper"`
+	Enabled bool `yaml:"enabled" default:"false" env:"CALIPER_EVENTS_ENABLED" doc:"transform to Caliper"`
 	// Extended is "auto", "on" or "off"; see [Caliper.MapsMore].
 	Extended string   `yaml:"extended" default:"auto" enum:"auto|on|off" doc:"also map to Caliper what the reference maps to xAPI only (forum, exams, grades, completion); auto: unless the profile is compat"`
 	SensorID string   `yaml:"sensor_id" default:"http://example.com/sensors" doc:"sensor of the Caliper envelopes"`

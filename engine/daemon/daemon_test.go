@@ -161,7 +161,7 @@ func (s *site) load(context.Context) (*Snapshot, error) {
 	if err := routers.Resolve(os.LookupEnv).Err(); err != nil {
 		return nil, err
 	}
-	return NewSnapshot(s.settings, backends, routers, routers.Hash()), nil
+	return NewSnapshot(s.settings, backends, routers, fmt.Sprintf("%s %p", routers.Hash(), s.directory)), nil
 }
 
 // start runs a daemon and returns it with the function that stops it and waits.
@@ -389,6 +389,24 @@ func TestEventsWaitForLookups(t *testing.T) {
 	st := settled(t, d, 2)
 	require.Equal(t, map[string]uint64{transformed: 2}, st.Backends[0].Ends)
 	require.Equal(t, 2, lrs.unique())
+}
+
+// An event that waits for look-ups turns to those of a new configuration.
+func TestWaitingEventSeesReload(t *testing.T) {
+	lrs := newRecordStore(t)
+	s := newSite(t)
+	down, err := lookup.NewDirectory(&outage{}, lookup.Options{})
+	require.NoError(t, err)
+	s.directory = down
+	s.route(`{"xapi": [{"name": "lrs", "url": %q}]}`, lrs.URL)
+	d, _ := s.start()
+	publish(t, d, enrollment(1))
+	time.Sleep(200 * time.Millisecond)
+	s.directory, err = lookup.NewDirectory(nil, lookup.Options{})
+	require.NoError(t, err)
+	require.NoError(t, d.Reload(t.Context()))
+	settled(t, d, 1)
+	require.Equal(t, 1, lrs.unique())
 }
 
 func TestStatementLog(t *testing.T) {

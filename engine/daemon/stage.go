@@ -48,7 +48,7 @@ func newStage(ctx context.Context, d *Daemon, backend string) (*stage, error) {
 	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, tracing: d.tracing}
 	s.trouble.log = s.log
 	for range runtime.GOMAXPROCS(0) {
-		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting})
+		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting, current: &d.snapshot})
 	}
 	return s, nil
 }
@@ -122,6 +122,9 @@ func (s *stage) round(ctx context.Context, msgs []jetstream.Msg) {
 					return nil
 				}
 				r, err := w.message(ctx, snap, msgs[i])
+				for errors.Is(err, errChanged) {
+					r, err = w.message(ctx, s.snapshot.Load(), msgs[i])
+				}
 				if err != nil {
 					return err
 				}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -39,6 +40,8 @@ type transformer struct {
 	limits  event.Limits
 	// waiting is told why an event waits, and "" when it goes on.
 	waiting func(err error)
+	// current is the snapshot in force, which an event that waits turns to when it changes.
+	current *atomic.Pointer[Snapshot]
 }
 
 // result is what one intake message became.
@@ -115,7 +118,7 @@ func (t *transformer) event(ctx context.Context, snap *Snapshot, b *Backend, ev 
 		r.tally.ends[endUnrouted]++
 		return nil
 	}
-	made, err := t.transform(ctx, ev)
+	made, err := t.transform(ctx, snap, ev)
 	if err != nil {
 		return err
 	}
@@ -149,7 +152,8 @@ func (t *transformer) event(ctx context.Context, snap *Snapshot, b *Backend, ev 
 }
 
 // transform tries until the look-ups have an answer: an event is not rejected because a database is down.
-func (t *transformer) transform(ctx context.Context, ev event.Event) (mapping.Result, error) {
+// It gives up with errChanged when a new snapshot, which may look up elsewhere, is in force.
+func (t *transformer) transform(ctx context.Context, snap *Snapshot, ev event.Event) (mapping.Result, error) {
 	waited := false
 	for {
 		r := t.worker.Transform(ctx, ev)
@@ -165,6 +169,9 @@ func (t *transformer) transform(ctx context.Context, ev event.Event) (mapping.Re
 		case <-ctx.Done():
 			return r, ctx.Err()
 		case <-time.After(lookupRetry):
+		}
+		if t.current.Load() != snap {
+			return r, errChanged
 		}
 	}
 }
@@ -208,4 +215,7 @@ func reason(err error) string {
 	}, []byte(err.Error())))
 }
 
-var errStopped = errors.New("the stage was stopped")
+var (
+	errStopped = errors.New("the stage was stopped")
+	errChanged = errors.New("the configuration changed while an event waited")
+)

@@ -174,9 +174,7 @@ var identityFunctions = []*Function{
 func (f *Frame) user(key Value) (*lookup.User, *Failure) {
 	var name string
 	switch key.kind {
-	case Null:
-		return nil, &Failure{Reason: "the event names no user", Err: ErrRejected}
-	case Text:
+	case Null, Text: // null is who has not logged in; the directory decides about that
 		name = key.str
 	case Int:
 		name = f.build(func(dst []byte) []byte { return strconv.AppendInt(dst, key.int(), 10) })
@@ -205,6 +203,8 @@ func (f *Frame) user(key Value) (*lookup.User, *Failure) {
 	switch {
 	case err == nil:
 		return u, nil
+	case errors.Is(err, lookup.ErrUnknownUser) && name == "":
+		return nil, &Failure{Reason: "the event names no user", Err: ErrRejected}
 	case errors.Is(err, lookup.ErrUnknownUser):
 		return nil, &Failure{Reason: "the user is unknown", Err: err}
 	}

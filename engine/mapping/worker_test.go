@@ -17,11 +17,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestWorkersShareASet transforms the same events by many workers of one Set at once.
 func TestWorkersShareASet(t *testing.T) {
-	for _, s := range loadAllShipped(t) {
-		if !strings.HasSuffix(s.name, "external_id") {
-			continue
-		}
+	for _, s := range allShipped() {
 		t.Run(s.name, func(t *testing.T) {
+			require.Empty(t, s.fault)
 			var sources []string
 			for _, name := range s.set.Names() {
 				for i, src := range benchEvents {

@@ -151,7 +151,7 @@ func Run(ctx context.Context, p Publisher, inputs []transform.Input, opt Options
 		})
 	}
 	blocks := make(chan block, 4)
-	watch.Go(func() { read(reading, inputs, opt, blocks) })
+	watch.Go(func() { read(ctx, reading, inputs, opt, blocks) })
 	complete := r.consume(reading, blocks)
 	err := group.Wait()
 	r.sum.Interrupted = ctx.Err() != nil && (!complete || err != nil)

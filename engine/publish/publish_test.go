@@ -210,6 +210,24 @@ func TestInterrupt(t *testing.T) {
 	assert.Equal(t, "-:3", sum.Next.String())
 }
 
+// faithful reads until its context ends, and says so.
+type faithful struct{ ctx context.Context }
+
+func (f faithful) Read([]byte) (int, error) { <-f.ctx.Done(); return 0, f.ctx.Err() }
+func (f faithful) Close() error             { return nil }
+
+// TestInterruptedInput: the end of the context is no fault of the input.
+func TestInterruptedInput(t *testing.T) {
+	for range 200 {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		sum, err := Run(ctx, discard{}, []transform.Input{{Name: "-", Open: func() (io.ReadCloser, error) { return faithful{ctx}, nil }}}, Options{})
+		require.NoError(t, err)
+		require.True(t, sum.Interrupted)
+		require.Empty(t, sum.Errors)
+	}
+}
+
 func TestRate(t *testing.T) {
 	in := newIntake(t, stream.Topology{})
 	start := time.Now()

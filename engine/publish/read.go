@@ -17,8 +17,9 @@ type block struct {
 	err   error
 }
 
-// read sends the inputs' blocks, in order, and closes the channel. It ends early with ctx.
-func read(ctx context.Context, inputs []transform.Input, opt Options, blocks chan<- block) {
+// read sends the inputs' blocks, in order, and closes the channel. It ends early with ctx, a child of caller: inputs
+// may give the end of caller as their error before ctx has ended too.
+func read(caller, ctx context.Context, inputs []transform.Input, opt Options, blocks chan<- block) {
 	defer close(blocks)
 	send := func(b block) bool {
 		select {
@@ -29,13 +30,13 @@ func read(ctx context.Context, inputs []transform.Input, opt Options, blocks cha
 		}
 	}
 	for i, in := range inputs {
-		if ctx.Err() != nil || !readOne(ctx, i, in, opt, send) {
+		if ctx.Err() != nil || !readOne(caller, ctx, i, in, opt, send) {
 			return
 		}
 	}
 }
 
-func readOne(ctx context.Context, i int, in transform.Input, opt Options, send func(block) bool) bool {
+func readOne(caller, ctx context.Context, i int, in transform.Input, opt Options, send func(block) bool) bool {
 	src, err := in.Open()
 	if err != nil {
 		return send(block{input: i, err: err})
@@ -49,6 +50,9 @@ func readOne(ctx context.Context, i int, in transform.Input, opt Options, send f
 		switch {
 		case errors.Is(err, io.EOF):
 			return true
+		case err != nil && caller.Err() != nil:
+			<-ctx.Done()
+			return false
 		case err != nil:
 			return ctx.Err() == nil && send(block{input: i, err: err})
 		case !send(block{Block: b, input: i}):

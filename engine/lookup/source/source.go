@@ -227,7 +227,7 @@ func (k *Keeper) Get(s *config.Settings) (*Source, error) {
 	next := key{lookup: s.Lookup}
 	// These are no settings of the source.
 	next.lookup.UnknownUsers, next.lookup.UnknownCourses, next.lookup.RetiredUsers, next.lookup.RetiredPrefix = "", "", "", ""
-	next.lookup.Secret, next.lookup.Path = config.Secret{}, ""
+	next.lookup.Secret, next.lookup.Path, next.lookup.AnonymousUsers = config.Secret{}, "", ""
 	if s.LookupType() == config.LookupMySQL {
 		var err error
 		if next.dsn, err = s.Lookup.DSN.Resolve(k.LookupEnv); err != nil {
