@@ -16,6 +16,8 @@ run: ## the daemon with a receiver on this machine and a sample log; Ctrl-C stop
 
 test: ## all tests; with CONFORMANCE_DIR also the corpus
 	CONFORMANCE_DIR="$(CONFORMANCE_DIR)" $(GO) test ./...
+	$(GO) run ./cmd/mapcheck test
+	$(GO) run ./cmd/mapcheck lint
 
 check: ## what a change must pass: format, vet, tests under the race detector
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
