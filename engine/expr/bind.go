@@ -183,6 +183,14 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 		return lowered{}, false
 	}
 	l.checkMember(e, fn.Name, nodes)
+	if fn.node != nil && constants {
+		node, err := l.b.accessor(fn, nodes)
+		if err != nil {
+			l.faults = append(l.faults, l.x.fault(e, "bad-argument", fn.Name+": "+err.Error()))
+			return lowered{}, false
+		}
+		return lowered{node: node}, true
+	}
 	run, err := l.b.prepare(fn, nodes)
 	if err != nil {
 		l.faults = append(l.faults, l.x.fault(e, "bad-argument", fn.Name+": "+err.Error()))
@@ -196,15 +204,58 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 		}
 		return lowered{node: node}, true
 	}
+	node := l.b.callNode(fn, run, nodes)
 	if constants && !fn.impure && !reads {
-		return l.fold(applyNode(run, nodes))
+		return l.fold(node)
 	}
-	if reads && constants { // a path only: the arguments were used when it was bound
-		if fn.run == nil {
-			return lowered{node: func(f *Frame) Value { return run(f, nil) }}, true
+	return lowered{node: node}, true
+}
+
+// callNode is the node of a call, in the cheapest form that the function has.
+func (b *Binder) callNode(fn *Function, run implementation, args []lowered) Node {
+	switch {
+	case fn.one != nil:
+		return oneNode(fn.one, args[0].node)
+	case fn.two != nil && args[1].konst != nil:
+		return twoConstNode(fn.two, args[0].node, *args[1].konst)
+	case fn.two != nil:
+		return twoNode(fn.two, args[0].node, args[1].node)
+	}
+	return applyNode(run, args)
+}
+
+func oneNode(run func(f *Frame, arg Value) Value, arg Node) Node {
+	return func(f *Frame) Value {
+		v := arg(f)
+		if v.fail != nil {
+			return v
 		}
+		return run(f, v)
 	}
-	return lowered{node: applyNode(run, nodes)}, true
+}
+
+func twoNode(run func(f *Frame, first, second Value) Value, first, second Node) Node {
+	return func(f *Frame) Value {
+		v := first(f)
+		if v.fail != nil {
+			return v
+		}
+		w := second(f)
+		if w.fail != nil {
+			return w
+		}
+		return run(f, v, w)
+	}
+}
+
+func twoConstNode(run func(f *Frame, first, second Value) Value, first Node, second Value) Node {
+	return func(f *Frame) Value {
+		v := first(f)
+		if v.fail != nil {
+			return v
+		}
+		return run(f, v, second)
+	}
 }
 
 // fold evaluates a node that needs no event. A failure stays where it is: the branch may never be taken.
@@ -253,6 +304,24 @@ func (b *Binder) prepare(fn *Function, args []lowered) (implementation, error) {
 	if fn.bind == nil {
 		return fn.run, nil
 	}
+	consts, err := fn.constants(args)
+	if err != nil {
+		return nil, err
+	}
+	return fn.bind(b, consts)
+}
+
+// accessor makes the node of a call whose arguments are all literal.
+func (b *Binder) accessor(fn *Function, args []lowered) (Node, error) {
+	consts, err := fn.constants(args)
+	if err != nil {
+		return nil, err
+	}
+	return fn.node(b, consts)
+}
+
+// constants are the arguments that are known, nil for those that are not.
+func (fn *Function) constants(args []lowered) ([]*Value, error) {
 	consts := make([]*Value, len(args))
 	for i, a := range args {
 		consts[i] = a.konst
@@ -260,7 +329,7 @@ func (b *Binder) prepare(fn *Function, args []lowered) (implementation, error) {
 			return nil, fmt.Errorf("the %s must be a literal text", fn.param(i).Name)
 		}
 	}
-	return fn.bind(b, consts)
+	return consts, nil
 }
 
 // firstNode evaluates the arguments until one is accepted or fails.

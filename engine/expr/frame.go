@@ -175,7 +175,14 @@ func (f *Frame) present(s event.Slot) Value {
 	switch span.Kind {
 	case 0, 'n':
 		return NullValue
-	case '"', '{', '[':
+	case '"':
+		if span.End-span.Start == 2 {
+			return NullValue
+		}
+		if !span.Escaped {
+			return Value{kind: Text, str: f.json[span.Start+1 : span.End-1]}
+		}
+	case '{', '[':
 		if span.End-span.Start == 2 {
 			return NullValue
 		}

@@ -23,6 +23,11 @@ type Function struct {
 	impure bool
 	// run computes the value; bind, where set, makes run for a call whose constant arguments are known.
 	run implementation
+	// one and two are run for functions of one and two arguments, without a list of them.
+	one func(f *Frame, arg Value) Value
+	two func(f *Frame, first, second Value) Value
+	// node, where set, makes the whole call of an accessor, whose arguments are all literal.
+	node func(b *Binder, consts []*Value) (Node, error)
 	// until, where set, ends the evaluation of the arguments: the first value it accepts is the result, else the last.
 	until func(v Value) bool
 	bind  func(b *Binder, consts []*Value) (implementation, error)
@@ -128,8 +133,27 @@ var library = func() (all []*Function) {
 			all = append(all, fn)
 		}
 	}
-	return append(all, internalFunctions...)
+	all = append(all, internalFunctions...)
+	for _, fn := range all {
+		fn.complete()
+	}
+	return all
 }()
+
+// complete derives the general form of a function from its special one.
+func (fn *Function) complete() {
+	switch {
+	case fn.one != nil:
+		fn.run = func(f *Frame, args []Value) Value { return fn.one(f, args[0]) }
+	case fn.two != nil:
+		fn.run = func(f *Frame, args []Value) Value { return fn.two(f, args[0], args[1]) }
+	case fn.node != nil:
+		fn.bind = func(b *Binder, consts []*Value) (implementation, error) {
+			n, err := fn.node(b, consts)
+			return func(f *Frame, _ []Value) Value { return n(f) }, err
+		}
+	}
+}
 
 var functionsByName = func() map[string]*Function {
 	m := make(map[string]*Function, len(library))

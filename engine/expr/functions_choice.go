@@ -19,11 +19,11 @@ var choiceFunctions = []*Function{
 		Name: "must", Params: []Param{dyn("value"), literal("what")}, Result: cel.DynType,
 		Doc:     "The value; an event for which it is null is rejected, and the reason says what is missing.",
 		Example: `must(find("session"), "the session")`, Gives: `"77e9"`,
-		run: func(f *Frame, args []Value) Value {
-			if args[0].kind == Null {
-				return reject("%s is required but absent or empty", args[1].str)
+		two: func(f *Frame, first, second Value) Value {
+			if first.kind == Null {
+				return reject("%s is required but absent or empty", second.str)
 			}
-			return args[0]
+			return first
 		},
 	},
 	{
@@ -37,7 +37,7 @@ var choiceFunctions = []*Function{
 		Name: "truthy", Params: []Param{dyn("value")}, Result: cel.BoolType,
 		Doc:     "False for null, false, 0 and empty text, lists and objects; true for everything else.",
 		Example: `truthy(get("data.id"))`, Gives: `true`,
-		run: func(f *Frame, args []Value) Value { return BoolValue(args[0].truthy()) },
+		one: func(f *Frame, arg Value) Value { return BoolValue(arg.truthy()) },
 	},
 	{
 		Name: "choose", Params: []Param{dyn("table"), dyn("key"), dyn("other")}, Result: cel.DynType,
@@ -86,9 +86,9 @@ func isKind(name, what, example string, kinds ...Kind) *Function {
 	return &Function{
 		Name: name, Params: []Param{dyn("value")}, Result: cel.BoolType,
 		Doc: "Whether the value is " + what + ".", Example: example, Gives: `true`,
-		run: func(f *Frame, args []Value) Value {
+		one: func(f *Frame, arg Value) Value {
 			for _, k := range kinds {
-				if args[0].kind == k {
+				if arg.kind == k {
 					return BoolValue(true)
 				}
 			}

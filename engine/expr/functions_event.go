@@ -13,38 +13,40 @@ var eventFunctions = []*Function{
 		Name: "get", Params: []Param{literal("path")}, Result: cel.DynType,
 		Doc:     "The value at a dotted path of objects; null where anything on the way is missing. Empty text, lists and objects count as null.",
 		Example: `get("data.id")`, Gives: `"c519"`,
-		bind: bindPath(func(f *Frame, s event.Slot, _ string) Value { return f.present(s) }),
+		node: atPath(func(s event.Slot, _ string) Node { return func(f *Frame) Value { return f.present(s) } }),
 	},
 	{
 		Name: "find", Params: []Param{literal("key")}, Result: cel.DynType,
 		Doc:     "The value of a key wherever it is: the event itself first, then the objects in it, in order and in depth. Lists are not searched. Empty values count as null.",
 		Example: `find("session")`, Gives: `"77e9"`,
-		bind: func(b *Binder, consts []*Value) (implementation, error) {
+		node: func(b *Binder, consts []*Value) (Node, error) {
 			key, err := constPath(consts[0])
 			if err != nil {
 				return nil, err
 			}
 			s := b.Scanner.Find(key)
 			b.read(key)
-			return func(f *Frame, _ []Value) Value { return f.present(s) }, nil
+			return func(f *Frame) Value { return f.present(s) }, nil
 		},
 	},
 	{
 		Name: "require", Params: []Param{literal("path")}, Result: cel.DynType,
 		Doc:     "Like get, but an event without the value is rejected.",
 		Example: `require("context.course_id")`, Gives: `"course-v1:edX+DemoX+2021"`,
-		bind: bindPath(func(f *Frame, s event.Slot, path string) Value {
-			if v := f.present(s); !v.IsNull() {
-				return v
+		node: atPath(func(s event.Slot, path string) Node {
+			return func(f *Frame) Value {
+				if v := f.present(s); v.kind != Null {
+					return v
+				}
+				return reject("%s is required but absent or empty", path)
 			}
-			return reject("%s is required but absent or empty", path)
 		}),
 	},
 	{
 		Name: "first", Params: []Param{literal("path")}, Variadic: true, Result: cel.DynType,
 		Doc:     "The first of several paths that has a value other than null, 0 or false; where none has, the last one's value.",
 		Example: `first("data.current_time", "data.currentTime")`, Gives: `69.855`,
-		bind: func(b *Binder, consts []*Value) (implementation, error) {
+		node: func(b *Binder, consts []*Value) (Node, error) {
 			slots := make([]event.Slot, len(consts))
 			for i, c := range consts {
 				path, err := constPath(c)
@@ -55,7 +57,7 @@ var eventFunctions = []*Function{
 				b.read(path)
 			}
 			last := slots[len(slots)-1]
-			return func(f *Frame, _ []Value) Value {
+			return func(f *Frame) Value {
 				for _, s := range slots[:len(slots)-1] {
 					if v := f.present(s); v.truthy() || v.fail != nil {
 						return v
@@ -74,10 +76,10 @@ var eventFunctions = []*Function{
 		Name: "path", Params: []Param{text("path")}, Result: cel.DynType,
 		Doc:     "The value at a general gjson path, with list indexes, wildcards, queries and modifiers. Slower than get; empty values are kept.",
 		Example: `path("data.answers.#")`, Gives: `2`,
-		run: func(f *Frame, args []Value) Value {
-			p, ok := args[0].Text()
+		one: func(f *Frame, arg Value) Value {
+			p, ok := arg.Text()
 			if !ok {
-				return wrongKind("path", "text", args[0])
+				return wrongKind("path", "text", arg)
 			}
 			return f.gjson(p)
 		},
@@ -91,11 +93,13 @@ var internalFunctions = []*Function{
 	{Name: fnNull, Result: cel.DynType, run: func(*Frame, []Value) Value { return NullValue }},
 	{
 		Name: fnEvent, Params: []Param{literal("path")}, Result: cel.DynType,
-		bind: bindPath(func(f *Frame, s event.Slot, _ string) Value { return f.slot(s) }),
+		node: atPath(func(s event.Slot, _ string) Node { return func(f *Frame) Value { return f.slot(s) } }),
 	},
 	{
 		Name: fnHasEvent, Params: []Param{literal("path")}, Result: cel.BoolType,
-		bind: bindPath(func(f *Frame, s event.Slot, _ string) Value { return BoolValue(f.spans[s].Kind != 0) }),
+		node: atPath(func(s event.Slot, _ string) Node {
+			return func(f *Frame) Value { return BoolValue(f.spans[s].Kind != 0) }
+		}),
 	},
 	{Name: fnField, Params: []Param{dyn("value"), literal("key")}, Result: cel.DynType, run: func(f *Frame, a []Value) Value { return member(a[0], a[1].str) }},
 	{Name: fnHasField, Params: []Param{dyn("value"), literal("key")}, Result: cel.BoolType, run: func(f *Frame, a []Value) Value {
@@ -115,15 +119,15 @@ const (
 	fnObject   = "@object"
 )
 
-func bindPath(read func(f *Frame, s event.Slot, path string) Value) func(*Binder, []*Value) (implementation, error) {
-	return func(b *Binder, consts []*Value) (implementation, error) {
+// atPath makes the node of an accessor of one path.
+func atPath(read func(s event.Slot, path string) Node) func(*Binder, []*Value) (Node, error) {
+	return func(b *Binder, consts []*Value) (Node, error) {
 		path, err := constPath(consts[0])
 		if err != nil {
 			return nil, err
 		}
-		s := b.Scanner.Path(path)
 		b.read(path)
-		return func(f *Frame, _ []Value) Value { return read(f, s, path) }, nil
+		return read(b.Scanner.Path(path), path), nil
 	}
 }
 
@@ -136,17 +140,19 @@ func typedGet(name, want string, result *cel.Type, example, gives string, kinds 
 		Name: name, Params: []Param{literal("path")}, Result: result,
 		Doc:     "Like get, but an event that has something other than " + want + " there is rejected. An absent value is null.",
 		Example: example, Gives: gives,
-		bind: bindPath(func(f *Frame, s event.Slot, path string) Value {
-			v := f.present(s)
-			if v.kind == Null || v.kind == Failed {
-				return v
-			}
-			for _, k := range kinds {
-				if v.kind == k {
+		node: atPath(func(s event.Slot, path string) Node {
+			return func(f *Frame) Value {
+				v := f.present(s)
+				if v.kind == Null || v.kind == Failed {
 					return v
 				}
+				for _, k := range kinds {
+					if v.kind == k {
+						return v
+					}
+				}
+				return fail("%s: expected %s, got %s", path, want, v.kind)
 			}
-			return fail("%s: expected %s, got %s", path, want, v.kind)
 		}),
 	}
 }

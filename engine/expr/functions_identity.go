@@ -74,8 +74,8 @@ var identityFunctions = []*Function{
 		Name: "uuid5", Params: []Param{dyn("namespace"), dyn("name")}, Result: cel.DynType,
 		Doc:     "The version 5 UUID of a name in a namespace, which is a UUID as text. Null where the name is null.",
 		Example: `uuid5("6ba7b810-9dad-11d1-80b4-00c04fd430c8", "python.org")`, Gives: `"886313e1-3b8a-5372-9b90-0c9aee199e5d"`,
-		run: func(f *Frame, args []Value) Value {
-			ns, name := args[0], args[1]
+		two: func(f *Frame, first, second Value) Value {
+			ns, name := first, second
 			if name.kind == Null {
 				return NullValue
 			}
@@ -99,15 +99,15 @@ var identityFunctions = []*Function{
 		Name: "sha1_hex", Params: []Param{dyn("text")}, Result: cel.DynType,
 		Doc:     "The SHA-1 of a text in hexadecimal digits. Null stays null.",
 		Example: `sha1_hex("abc")`, Gives: `"a9993e364706816aba3e25717850c26c9cd0d89d"`,
-		run: func(f *Frame, args []Value) Value {
-			switch args[0].kind {
+		one: func(f *Frame, arg Value) Value {
+			switch arg.kind {
 			case Null:
 				return NullValue
 			case Text:
 			default:
-				return wrongKind("sha1_hex", "text", args[0])
+				return wrongKind("sha1_hex", "text", arg)
 			}
-			sum := sha1.Sum([]byte(args[0].str))
+			sum := sha1.Sum([]byte(arg.str))
 			return TextValue(f.build(func(dst []byte) []byte { return hex.AppendEncode(dst, sum[:]) }))
 		},
 	},
@@ -115,12 +115,12 @@ var identityFunctions = []*Function{
 		Name: "user", Params: []Param{dyn("key"), literal("field")}, Result: cel.DynType, impure: true,
 		Doc:     "A field of an LMS user, who is named by id or username: id, username, email, or the external id of a type (xapi, caliper, lti). An unknown user rejects the event.",
 		Example: `user(get("context.username"), "username")`, Gives: `"learner1"`,
-		run: func(f *Frame, args []Value) Value {
-			u, failed := f.user(args[0])
+		two: func(f *Frame, first, second Value) Value {
+			u, failed := f.user(first)
 			if failed != nil {
 				return failWith(failed)
 			}
-			return userField(u, args[1].str)
+			return userField(u, second.str)
 		},
 	},
 	{
@@ -145,13 +145,13 @@ var identityFunctions = []*Function{
 		Name: "course_name", Params: []Param{dyn("id")}, Result: cel.DynType, impure: true,
 		Doc:     "The display name of a course. An unknown course or a malformed id rejects the event; null stays null.",
 		Example: `course_name("course-v1:edX+DemoX+2021")`, Gives: `"Demonstration Course"`,
-		run: func(f *Frame, args []Value) Value {
-			if args[0].kind == Null {
+		one: func(f *Frame, arg Value) Value {
+			if arg.kind == Null {
 				return NullValue
 			}
-			id, ok := args[0].Text()
+			id, ok := arg.Text()
 			if !ok {
-				return wrongKind("course_name", "a course id", args[0])
+				return wrongKind("course_name", "a course id", arg)
 			}
 			if f.directory == nil {
 				return fail("there is no directory of courses")

@@ -14,35 +14,35 @@ var conformFunctions = []*Function{
 		Name: "with_iris", Params: []Param{dyn("value"), dyn("root")}, Result: cel.DynType,
 		Doc:     "A value in which every member id, at any depth but not in extensions, is an absolute IRI: characters that IRIs cannot hold are percent-encoded, spaces around it are dropped, and an id without a scheme is taken as an address below root. Blank nodes (_:score) stay. An id that is empty or no text rejects the event.",
 		Example: `with_iris({"id": "/a b", "name": "x"}, "http://lms")`, Gives: `{"id":"http://lms/a%20b","name":"x"}`,
-		run: func(f *Frame, args []Value) Value {
-			if args[0].kind != Object && args[0].kind != List {
-				return args[0]
+		two: func(f *Frame, first, second Value) Value {
+			if first.kind != Object && first.kind != List {
+				return first
 			}
-			if args[1].kind != Text {
-				return wrongKind("with_iris", "text as root", args[1])
+			if second.kind != Text {
+				return wrongKind("with_iris", "text as root", second)
 			}
 			start := len(f.scratch)
 			var failed string
-			f.scratch = appendWithIRIs(f.scratch, gjson.Parse(args[0].str), args[1].str, &failed)
+			f.scratch = appendWithIRIs(f.scratch, gjson.Parse(first.str), second.str, &failed)
 			if failed != "" {
 				return reject("with_iris: %s", failed)
 			}
-			return Value{kind: args[0].kind, str: f.since(start)}
+			return Value{kind: first.kind, str: f.since(start)}
 		},
 	},
 	{
 		Name: "mailto", Params: []Param{dyn("address")}, Result: cel.DynType,
 		Doc:     "The mailto IRI of an e-mail address, with what needs it percent-encoded before the @. Null stays null; a text that is no address rejects the event.",
 		Example: `mailto("o/neil@example.com")`, Gives: `"mailto:o%2Fneil@example.com"`,
-		run: func(f *Frame, args []Value) Value {
-			switch args[0].kind {
+		one: func(f *Frame, arg Value) Value {
+			switch arg.kind {
 			case Null:
 				return NullValue
 			case Text:
 			default:
-				return wrongKind("mailto", "text", args[0])
+				return wrongKind("mailto", "text", arg)
 			}
-			local, domain, ok := cutLast(args[0].str, '@')
+			local, domain, ok := cutLast(arg.str, '@')
 			if !ok || local == "" || !isDomain(domain) {
 				return reject("mailto: the text is no e-mail address")
 			}
@@ -63,8 +63,8 @@ var conformFunctions = []*Function{
 		Name: "without_nul", Params: []Param{dyn("value")}, Result: cel.DynType,
 		Doc:     "A value without the NUL characters in its texts, which many databases cannot store.",
 		Example: `without_nul("a\u0000b")`, Gives: `"ab"`,
-		run: func(f *Frame, args []Value) Value {
-			switch v := args[0]; v.kind {
+		one: func(f *Frame, arg Value) Value {
+			switch v := arg; v.kind {
 			case Text:
 				return TextValue(strings.ReplaceAll(v.str, "\x00", ""))
 			case Object, List:
@@ -75,7 +75,7 @@ var conformFunctions = []*Function{
 				f.scratch = appendWithoutNUL(f.scratch, v.str)
 				return Value{kind: v.kind, str: f.since(start)}
 			}
-			return args[0]
+			return arg
 		},
 	},
 }

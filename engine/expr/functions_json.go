@@ -12,31 +12,31 @@ var jsonFunctions = []*Function{
 		Name: "at", Params: []Param{dyn("value"), text("path")}, Result: cel.DynType,
 		Doc:     "The value at a dotted path inside an object; null where anything on the way is missing.",
 		Example: `at(get("data.options"), "followed")`, Gives: `true`,
-		run: func(f *Frame, args []Value) Value { return at(args[0], args[1].str) },
+		two: func(f *Frame, first, second Value) Value { return at(first, second.str) },
 	},
 	{
 		Name: "keys", Params: []Param{dyn("object")}, Result: cel.DynType,
 		Doc:     "The keys of an object in their order, as a list. Null gives an empty list.",
 		Example: `keys(get("data.options"))`, Gives: `["followed"]`,
-		run: func(f *Frame, args []Value) Value {
-			return listOf(f, "keys", args[0], func(dst []byte, key, _ string) []byte { return AppendString(dst, key) })
+		one: func(f *Frame, arg Value) Value {
+			return listOf(f, "keys", arg, func(dst []byte, key, _ string) []byte { return AppendString(dst, key) })
 		},
 	},
 	{
 		Name: "values", Params: []Param{dyn("object")}, Result: cel.DynType,
 		Doc:     "The values of an object in their order, as a list. Null gives an empty list.",
 		Example: `values(get("data.options"))`, Gives: `[true]`,
-		run: func(f *Frame, args []Value) Value {
-			return listOf(f, "values", args[0], func(dst []byte, _, raw string) []byte { return append(dst, raw...) })
+		one: func(f *Frame, arg Value) Value {
+			return listOf(f, "values", arg, func(dst []byte, _, raw string) []byte { return append(dst, raw...) })
 		},
 	},
 	{
 		Name: "count", Params: []Param{dyn("value")}, Result: cel.IntType,
 		Doc:     "How many members an object or a list has; 0 for null and for anything else.",
 		Example: `count(get("data.answers"))`, Gives: `2`,
-		run: func(f *Frame, args []Value) Value {
+		one: func(f *Frame, arg Value) Value {
 			n := int64(0)
-			if raw := args[0].Raw(); raw != "" {
+			if raw := arg.Raw(); raw != "" {
 				event.Members(raw, func(string, event.Span) bool { n++; return true })
 			}
 			return IntValue(n)
@@ -46,11 +46,11 @@ var jsonFunctions = []*Function{
 		Name: "first_with", Params: []Param{dyn("object"), text("path")}, Result: cel.DynType,
 		Doc:     "The first member of an object or a list whose own value at a path is not null or empty; null where none is.",
 		Example: `first_with({"a": {"x": ""}, "b": {"x": 1}}, "x")`, Gives: `{"x":1}`,
-		run: func(f *Frame, args []Value) Value {
+		two: func(f *Frame, first, second Value) Value {
 			found := NullValue
-			if raw := args[0].Raw(); raw != "" {
+			if raw := first.Raw(); raw != "" {
 				event.Members(raw, func(_ string, m event.Span) bool {
-					if v := spanValue(raw, m); !at(v, args[1].str).isEmpty() {
+					if v := spanValue(raw, m); !at(v, second.str).isEmpty() {
 						found = v
 						return false
 					}
@@ -64,24 +64,24 @@ var jsonFunctions = []*Function{
 		Name: "json_text", Params: []Param{dyn("value")}, Result: cel.DynType,
 		Doc:     "A value as JSON text, with a space behind colons and commas. Null stays null.",
 		Example: `json_text(["é", 1.0])`, Gives: `"[\"é\", 1.0]"`,
-		run: jsonFunction(false),
+		one: jsonFunction(false),
 	},
 	{
 		Name: "json_ascii", Params: []Param{dyn("value")}, Result: cel.DynType,
 		Doc:     "Like json_text, with all characters beyond ASCII written as \\uXXXX: the form that statement ids are computed from.",
 		Example: `json_ascii(["é"])`, Gives: `"[\"\\u00e9\"]"`,
-		run: jsonFunction(true),
+		one: jsonFunction(true),
 	},
 	{
 		Name: "prune", Params: []Param{dyn("object")}, Result: cel.DynType,
 		Doc:     "An object without the members that are null, at any depth; an object that loses all its members goes as well. Lists are kept as they are.",
 		Example: `prune({"a": null, "b": {"c": null}, "d": 0})`, Gives: `{"d":0}`,
-		run: func(f *Frame, args []Value) Value {
-			if args[0].kind != Object {
-				return args[0]
+		one: func(f *Frame, arg Value) Value {
+			if arg.kind != Object {
+				return arg
 			}
 			start := len(f.scratch)
-			f.scratch = appendPruned(f.scratch, args[0].str)
+			f.scratch = appendPruned(f.scratch, arg.str)
 			return Value{kind: Object, str: f.since(start)}
 		},
 	},
@@ -140,8 +140,8 @@ var jsonFunctions = []*Function{
 		Name: "parse_json", Params: []Param{dyn("text")}, Result: cel.DynType,
 		Doc:     "The value that a JSON text stands for; null where the text is no JSON.",
 		Example: `parse_json("[1, 2]")`, Gives: `[1, 2]`,
-		run: func(f *Frame, args []Value) Value {
-			if s, ok := args[0].Text(); ok && gjson.Valid(s) {
+		one: func(f *Frame, arg Value) Value {
+			if s, ok := arg.Text(); ok && gjson.Valid(s) {
 				return JSONValue(s)
 			}
 			return NullValue
@@ -215,13 +215,13 @@ func listOf(f *Frame, name string, v Value, item func(dst []byte, key, raw strin
 	return Value{kind: List, str: f.since(start)}
 }
 
-func jsonFunction(ascii bool) implementation {
-	return func(f *Frame, args []Value) Value {
-		if args[0].kind == Null {
+func jsonFunction(ascii bool) func(f *Frame, arg Value) Value {
+	return func(f *Frame, arg Value) Value {
+		if arg.kind == Null {
 			return NullValue
 		}
 		start := len(f.scratch)
-		switch v := args[0]; v.kind {
+		switch v := arg; v.kind {
 		case Object, List:
 			f.scratch = appendSpaced(f.scratch, v.str, ascii)
 		case Text:

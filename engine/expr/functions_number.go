@@ -13,13 +13,13 @@ var numberFunctions = []*Function{
 		Name: "number", Params: []Param{dyn("value")}, Result: cel.DynType,
 		Doc:     "A number as a double, so that it can be computed with. Null stays null; anything else is refused.",
 		Example: `number(get("data.duration")) / 2.0`, Gives: `97.5`,
-		run: func(f *Frame, args []Value) Value {
-			if args[0].kind == Null {
+		one: func(f *Frame, arg Value) Value {
+			if arg.kind == Null {
 				return NullValue
 			}
-			x, ok := args[0].float()
+			x, ok := arg.float()
 			if !ok {
-				return wrongKind("number", "a number", args[0])
+				return wrongKind("number", "a number", arg)
 			}
 			return DoubleValue(x)
 		},
@@ -28,13 +28,13 @@ var numberFunctions = []*Function{
 		Name: "seconds", Params: []Param{dyn("value")}, Result: cel.DynType,
 		Doc:     "Seconds as a double, rounded to milliseconds. Null stays null; anything but a number is refused.",
 		Example: `seconds(69.85559520079471)`, Gives: `69.856`,
-		run: func(f *Frame, args []Value) Value {
-			if args[0].kind == Null {
+		one: func(f *Frame, arg Value) Value {
+			if arg.kind == Null {
 				return NullValue
 			}
-			x, ok := args[0].float()
+			x, ok := arg.float()
 			if !ok {
-				return wrongKind("seconds", "a number of seconds", args[0])
+				return wrongKind("seconds", "a number of seconds", arg)
 			}
 			return DoubleValue(roundMillis(x))
 		},
@@ -43,19 +43,19 @@ var numberFunctions = []*Function{
 		Name: "duration_iso", Params: []Param{dyn("seconds")}, Result: cel.DynType,
 		Doc:     "Seconds as an ISO 8601 duration, rounded to microseconds: PT1H2M3.5S, P0D for nothing. Null stays null.",
 		Example: `duration_iso(195)`, Gives: `"PT3M15S"`,
-		run: durationFunction("duration_iso", appendDuration),
+		one: durationFunction("duration_iso", appendDuration),
 	},
 	{
 		Name: "duration_iso_padded", Params: []Param{dyn("seconds")}, Result: cel.DynType,
 		Doc:     "Seconds as an ISO 8601 duration with two digits for hours, minutes and whole seconds: PT03M15S, PT00S for nothing. Null stays null.",
 		Example: `duration_iso_padded(195)`, Gives: `"PT03M15S"`,
-		run: durationFunction("duration_iso_padded", appendDurationPadded),
+		one: durationFunction("duration_iso_padded", appendDurationPadded),
 	},
 	{
 		Name: "time_iso", Params: []Param{dyn("time")}, Result: cel.DynType,
 		Doc:     "An ISO 8601 time with its own offset: +00:00 instead of Z, six decimals or none. A number is seconds since 1970. A time without an offset is refused; null stays null.",
 		Example: `time_iso("2019-01-17T01:11:14.288Z")`, Gives: `"2019-01-17T01:11:14.288000+00:00"`,
-		run: timeFunction("time_iso", true, func(f *Frame, t time.Time) Value {
+		one: timeFunction("time_iso", true, func(f *Frame, t time.Time) Value {
 			start := len(f.scratch)
 			f.scratch = appendTime(f.scratch, t)
 			return TextValue(f.since(start))
@@ -65,7 +65,7 @@ var numberFunctions = []*Function{
 		Name: "time_utc", Params: []Param{dyn("time")}, Result: cel.DynType,
 		Doc:     "An ISO 8601 time in UTC with milliseconds, the rest cut off. A time without an offset counts as UTC, and a space may stand for the T; null stays null.",
 		Example: `time_utc("2021-08-23T16:43:27.836565-08:00")`, Gives: `"2021-08-24T00:43:27.836Z"`,
-		run: timeFunction("time_utc", false, func(f *Frame, t time.Time) Value {
+		one: timeFunction("time_utc", false, func(f *Frame, t time.Time) Value {
 			if year := t.UTC().Year(); year < 1 || year > 9999 {
 				return fail("time_utc: the time is out of range in UTC")
 			}
@@ -96,14 +96,14 @@ func roundMillis(x float64) float64 {
 	return r
 }
 
-func durationFunction(name string, write func(dst []byte, negative bool, days, hours, minutes, seconds, micros int64) []byte) implementation {
-	return func(f *Frame, args []Value) Value {
-		if args[0].kind == Null {
+func durationFunction(name string, write func(dst []byte, negative bool, days, hours, minutes, seconds, micros int64) []byte) func(f *Frame, arg Value) Value {
+	return func(f *Frame, arg Value) Value {
+		if arg.kind == Null {
 			return NullValue
 		}
-		x, ok := args[0].float()
+		x, ok := arg.float()
 		if !ok {
-			return wrongKind(name, "a number of seconds", args[0])
+			return wrongKind(name, "a number of seconds", arg)
 		}
 		// Nothing that lasts longer than a thousand million days is a duration in any event.
 		if math.Abs(x) > 1e9*86400 {
@@ -185,13 +185,13 @@ func appendMicros(dst []byte, micros int64) []byte {
 // maxUnixTime is the last second of the year 9999.
 const maxUnixTime = 253402300799
 
-func timeFunction(name string, needOffset bool, write func(f *Frame, t time.Time) Value) implementation {
-	return func(f *Frame, args []Value) Value {
-		switch args[0].kind {
+func timeFunction(name string, needOffset bool, write func(f *Frame, t time.Time) Value) func(f *Frame, arg Value) Value {
+	return func(f *Frame, arg Value) Value {
+		switch arg.kind {
 		case Null:
 			return NullValue
 		case Int, Double:
-			x, _ := args[0].float()
+			x, _ := arg.float()
 			if math.Abs(x) > maxUnixTime {
 				return fail("%s: the number of seconds is out of range", name)
 			}
@@ -199,9 +199,9 @@ func timeFunction(name string, needOffset bool, write func(f *Frame, t time.Time
 			return write(f, time.Unix(int64(whole), int64(math.Round(frac*1e6))*1000).UTC())
 		case Text:
 		default:
-			return wrongKind(name, "an ISO 8601 time", args[0])
+			return wrongKind(name, "an ISO 8601 time", arg)
 		}
-		t, offset, ok := parseTime(args[0].str, !needOffset)
+		t, offset, ok := parseTime(arg.str, !needOffset)
 		switch {
 		case !ok:
 			return fail("%s: the text is no ISO 8601 time", name)

@@ -15,14 +15,14 @@ var textFunctions = []*Function{
 		Name: "text", Params: []Param{dyn("value")}, Result: cel.DynType,
 		Doc:     "A value as text: numbers by their digits, booleans as True and False. Null stays null; objects and lists are refused.",
 		Example: `text(get("data.duration"))`, Gives: `"195"`,
-		run: func(f *Frame, args []Value) Value {
-			if args[0].kind == Null || args[0].kind == Text {
-				return args[0]
+		one: func(f *Frame, arg Value) Value {
+			if arg.kind == Null || arg.kind == Text {
+				return arg
 			}
 			start := len(f.scratch)
-			out, ok := args[0].AppendText(f.scratch)
+			out, ok := arg.AppendText(f.scratch)
 			if !ok {
-				return wrongKind("text", "a value that has a text", args[0])
+				return wrongKind("text", "a value that has a text", arg)
 			}
 			f.scratch = out
 			return TextValue(f.since(start))
@@ -104,19 +104,19 @@ var textFunctions = []*Function{
 		Name: "join_text", Params: []Param{dyn("list"), text("separator")}, Result: cel.DynType,
 		Doc:     "The members of a list as one text. Null stays null.",
 		Example: `join_text(["a", "b"], "[,]")`, Gives: `"a[,]b"`,
-		run: func(f *Frame, args []Value) Value {
-			switch args[0].kind {
+		two: func(f *Frame, first, second Value) Value {
+			switch first.kind {
 			case Null:
 				return NullValue
 			case List:
 			default:
-				return wrongKind("join_text", "a list", args[0])
+				return wrongKind("join_text", "a list", first)
 			}
 			var out []byte
 			failed := NullValue
-			gjson.Parse(args[0].str).ForEach(func(_, m gjson.Result) bool {
+			gjson.Parse(first.str).ForEach(func(_, m gjson.Result) bool {
 				if out != nil {
-					out = append(out, args[1].str...)
+					out = append(out, second.str...)
 				} else {
 					out = []byte{}
 				}
@@ -136,21 +136,21 @@ var textFunctions = []*Function{
 }
 
 // textFunction declares a function of a text and another text. A null text gives null; any other kind is refused.
-func textFunction(name, doc, example, gives, second string, run func(f *Frame, s, arg string) Value) *Function {
+func textFunction(name, doc, example, gives, what string, run func(f *Frame, s, arg string) Value) *Function {
 	return &Function{
-		Name: name, Params: []Param{dyn("value"), dyn(second)}, Result: cel.DynType, Doc: doc, Example: example, Gives: gives,
-		run: func(f *Frame, args []Value) Value {
+		Name: name, Params: []Param{dyn("value"), dyn(what)}, Result: cel.DynType, Doc: doc, Example: example, Gives: gives,
+		two: func(f *Frame, first, second Value) Value {
 			switch {
-			case args[0].kind == Null:
+			case first.kind == Null:
 				return NullValue
-			case args[0].kind != Text:
-				return wrongKind(name, "text", args[0])
-			case args[1].kind == Null:
-				return args[0]
-			case args[1].kind != Text:
-				return wrongKind(name, "text as "+second, args[1])
+			case first.kind != Text:
+				return wrongKind(name, "text", first)
+			case second.kind == Null:
+				return first
+			case second.kind != Text:
+				return wrongKind(name, "text as "+what, second)
 			}
-			return run(f, args[0].str, args[1].str)
+			return run(f, first.str, second.str)
 		},
 	}
 }

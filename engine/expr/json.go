@@ -1,9 +1,13 @@
 package expr
 
 import (
+	"encoding/binary"
 	"math"
+	"math/bits"
 	"strconv"
+	"strings"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 )
@@ -28,16 +32,38 @@ func AppendString(dst []byte, s string) []byte {
 // AppendEscaped appends the inside of a JSON string.
 func AppendEscaped(dst []byte, s string) []byte {
 	start := 0
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if plain[c] {
-			continue
-		}
+	for i := nextEscape(s, 0); i < len(s); i = nextEscape(s, i+1) {
 		dst = append(dst, s[start:i]...)
-		dst = appendEscape(dst, c)
+		dst = appendEscape(dst, s[i])
 		start = i + 1
 	}
 	return append(dst, s[start:]...)
+}
+
+const (
+	everyByte = 0x0101010101010101
+	everyHigh = 0x8080808080808080
+)
+
+// nextEscape is the index of the first byte from i on that JSON escapes, len(s) where there is none. It looks at
+// eight bytes at a time.
+func nextEscape(s string, i int) int {
+	for i+8 <= len(s) {
+		w := binary.LittleEndian.Uint64(unsafe.Slice(unsafe.StringData(s[i:]), 8))
+		quote, slash := w^('"'*everyByte), w^('\\'*everyByte)
+		control := (w - 0x20*everyByte) &^ w
+		if m := (control | (quote-everyByte)&^quote | (slash-everyByte)&^slash) & everyHigh; m != 0 {
+			// A borrow can mark a byte above a true one, never below it.
+			return i + bits.TrailingZeros64(m)>>3
+		}
+		i += 8
+	}
+	for ; i < len(s); i++ {
+		if !plain[s[i]] {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func appendEscape(dst []byte, c byte) []byte {
@@ -142,17 +168,12 @@ func appendSpacedPlain(dst []byte, raw string, ascii bool) ([]byte, bool) {
 		c := raw[i]
 		switch {
 		case c == '"':
-			j := i + 1
-			for ; j < len(raw) && raw[j] != '"'; j++ {
-				if raw[j] == '\\' || ascii && raw[j] >= 0x7f {
-					return dst[:start], false
-				}
-			}
-			if j == len(raw) {
+			n := strings.IndexByte(raw[i+1:], '"')
+			if n < 0 || !simple(raw[i+1:i+1+n], ascii) {
 				return dst[:start], false
 			}
-			dst = append(dst, raw[i:j+1]...)
-			i = j
+			dst = append(dst, raw[i:i+n+2]...)
+			i += n + 1
 		case c == ':' || c == ',':
 			dst = append(dst, c, ' ')
 		case c == '{' || c == '}' || c == '[' || c == ']' || c >= 'a' && c <= 'z':
@@ -162,6 +183,21 @@ func appendSpacedPlain(dst []byte, raw string, ascii bool) ([]byte, bool) {
 		}
 	}
 	return dst, true
+}
+
+// simple tells whether the inside of a JSON string holds no escapes and, where ascii is asked for, nothing else.
+func simple(s string, ascii bool) bool {
+	if strings.IndexByte(s, '\\') >= 0 {
+		return false
+	}
+	if ascii {
+		for i := range len(s) {
+			if s[i] >= 0x7f {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func appendText(dst []byte, s string, ascii bool) []byte {

@@ -50,6 +50,8 @@ func (l *lowering) operator(e ast.Expr, name string, args []ast.Expr) (lowered, 
 			}
 			return one(v)
 		}
+	case (name == operators.Equals || name == operators.NotEquals) && nodes[1].konst != nil && (nodes[1].konst.kind == Null || nodes[1].konst.kind == Text):
+		node = equalsConst(nodes[0].node, *nodes[1].konst, name == operators.Equals)
 	default:
 		a, b, two := nodes[0].node, nodes[1].node, run.two
 		node = func(f *Frame) Value {
@@ -68,6 +70,17 @@ func (l *lowering) operator(e ast.Expr, name string, args []ast.Expr) (lowered, 
 		return l.fold(node)
 	}
 	return lowered{node: node}, true
+}
+
+// equalsConst is == or != with null or a text on the right.
+func equalsConst(a Node, c Value, want bool) Node {
+	return func(f *Frame) Value {
+		v := a(f)
+		if v.fail != nil {
+			return v
+		}
+		return BoolValue((v.kind == c.kind && v.str == c.str) == want)
+	}
 }
 
 type standardFunction struct {
