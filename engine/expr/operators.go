@@ -192,22 +192,37 @@ func (l *lowering) sum(e ast.Expr) (lowered, bool) {
 	if !ok {
 		return lowered{}, false
 	}
-	node := applyNode(func(f *Frame, args []Value) Value {
-		for _, v := range args {
-			if v.kind != Text {
-				return addAll(f, args)
+	node := applyNode(concat, nodes)
+	if len(nodes) <= 4 {
+		node = func(f *Frame) Value {
+			var room [4]Value
+			args := room[:len(nodes)]
+			for i := range args {
+				if args[i] = nodes[i].node(f); args[i].fail != nil {
+					return args[i]
+				}
 			}
+			return concat(f, args)
 		}
-		start := len(f.scratch)
-		for _, v := range args {
-			f.scratch = append(f.scratch, v.str...)
-		}
-		return TextValue(f.since(start))
-	}, nodes)
+	}
 	if constants {
 		return l.fold(node)
 	}
 	return lowered{node: node}, true
+}
+
+// concat joins texts in one step; anything else is added up.
+func concat(f *Frame, args []Value) Value {
+	for i := range args {
+		if args[i].kind != Text {
+			return addAll(f, args)
+		}
+	}
+	start := len(f.scratch)
+	for i := range args {
+		f.scratch = append(f.scratch, args[i].str...)
+	}
+	return TextValue(f.since(start))
 }
 
 func addAll(f *Frame, args []Value) Value {

@@ -22,7 +22,7 @@ type output struct {
 // run writes the segment, with a comma behind it, or nothing where its value is absent.
 func (s *segment) run(f *expr.Frame, out *output) *expr.Failure {
 	dst := out.dst
-	var room [32]int
+	var room [12]int
 	marks := room[:0]
 	for i := 0; i < len(s.ops); i++ {
 		o := &s.ops[i]
