@@ -3,6 +3,8 @@ package failed
 import (
 	"encoding/json"
 	"time"
+
+	"github.com/erbd/erbd/engine/natskey"
 )
 
 // recordVersion is the form of the records that this version writes.
@@ -73,7 +75,7 @@ func (f Filter) keys() string {
 		if s == "" {
 			return "*"
 		}
-		return encode(s)
+		return natskey.Encode(s)
 	}
 	return part(f.Backend) + "." + part(f.Router) + ".*.*"
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/erbd/erbd/engine/lookup"
+	"github.com/erbd/erbd/engine/natskey"
 )
 
 const (
@@ -139,7 +140,7 @@ func (s *Source) follow(ctx context.Context, w *watchers, back <-chan nats.Statu
 			if e == nil {
 				continue
 			}
-			if id, ok := decode(e.Key()); ok {
+			if id, err := natskey.Decode(e.Key()); err == nil && id != "" {
 				s.ForgetCourse(id)
 			}
 		}
