@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/erbd/erbd/engine/event"
+	"github.com/erbd/erbd/engine/follow"
 	"github.com/erbd/erbd/engine/publish"
 	"github.com/erbd/erbd/engine/stream"
 	"github.com/erbd/erbd/engine/transform"
@@ -25,6 +26,8 @@ type publishFlags struct {
 	lenient  bool
 	output   string
 	progress bool
+	follow   bool
+	state    string
 }
 
 func newPublishCmd(a *app) *cobra.Command {
@@ -42,13 +45,32 @@ Lines that are no events are reported and not sent; the exit code is 1 then,
 unless --lenient is given.
 
 Publishing a file again within ten minutes, say after an interruption, stores
-nothing twice; equal events in one run are all kept. --again sends all anew.`,
+nothing twice; equal events in one run are all kept. --again sends all anew.
+
+With --follow, publish sends what one log holds and then, within a second, what
+is appended to it, until it is told to stop (SIGTERM), which is exit code 0. It
+goes on with the new file when the log is rotated, after it has finished the old
+one. Where it is, it keeps in a state file, so that it goes on there when it is
+started again, whatever happened. While the daemon is down it waits, however
+long. Rotation should rename the log: what is truncated before it was read and
+copied cannot be read any more.`,
 		Example: `  erbd publish tracking.log
+  erbd publish --follow --state /var/lib/erbd/tracking.state tracking.log
   erbd publish --rate 500/s --config erbd.yaml tracking.log-*.gz
   tail -F tracking.log | erbd publish -`,
-		RunE: func(cmd *cobra.Command, args []string) error { return a.publish(cmd.Context(), &f, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.follow {
+				return a.follow(cmd.Context(), &f, args)
+			}
+			if f.state != "" {
+				return misuse(errors.New("--state is for --follow"))
+			}
+			return a.publish(cmd.Context(), &f, args)
+		},
 	}
 	flags := cmd.Flags()
+	flags.BoolVar(&f.follow, "follow", false, "go on with what is appended to the log")
+	flags.StringVar(&f.state, "state", "", "`FILE` that says how far --follow is (default: the log's name with "+follow.StateSuffix+")")
 	flags.Var(&f.rate, "rate", "at most `N` events a second: 500, 500/s or 30000/m")
 	flags.BoolVar(&f.again, "again", false, "store the events though they were published before")
 	flags.BoolVar(&f.lenient, "lenient", false, "exit with 0 though lines were refused")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,10 @@ the routers that want them. NATS is embedded unless nats.url names servers.
 
 SIGTERM and SIGINT drain and stop; a second one exits at once. SIGHUP reads
 settings, mappings, filters, routers and look-ups anew and reopens statement
-logs; a fault in any file keeps what is in force.`,
+logs; a change of any of these files does the same within a second. A fault in
+any file keeps what is in force. What worked last is remembered in the folder of
+the setting state, so that a start while a file is broken goes on with it;
+"erbd status" says so.`,
 		Example: `  erbd serve --config erbd.yaml
   erbd serve --routers routers.yaml --lookup.path lms.json --lms.root_url https://lms.example.com`,
 		Args: cobra.NoArgs,
@@ -35,49 +39,75 @@ logs; a fault in any file keeps what is in force.`,
 }
 
 func (a *app) serve(ctx context.Context) error {
-	s, err := a.settings()
+	srv, err := a.newServer(ctx)
 	if err != nil {
 		return err
 	}
-	log := a.logger(s)
-	started := false
-	load := func(ctx context.Context) (*daemon.Snapshot, error) {
-		snap, err := a.loadSnapshot(ctx)
-		if err != nil && started {
-			err = spelled(err)
+	return srv.run(ctx)
+}
+
+// server is a daemon with what brings new configurations to it.
+type server struct {
+	*daemon.Daemon
+	loader *loader
+	log    *slog.Logger
+	// quiet is how long files must rest before they are read, 0 for the default.
+	quiet time.Duration
+}
+
+// newServer starts a daemon that does not serve yet: run it.
+func (a *app) newServer(ctx context.Context) (*server, error) {
+	s, err := a.settings()
+	if err != nil {
+		if s = a.recallSettings(err); s == nil {
+			return nil, err
 		}
-		return snap, err
 	}
+	log := a.logger(s)
+	l := newLoader(a, s, log)
 	d, err := daemon.New(ctx, daemon.Options{
-		Settings: s, Load: load, LookupEnv: a.lookupEnv, Log: log, Stdout: a.stdout,
+		Settings: s, Load: l.load, InForce: l.inForce, LookupEnv: a.lookupEnv, Log: log, Stdout: a.stdout,
 	})
 	if err != nil {
-		return explain(err)
+		return nil, explain(err)
 	}
-	started = true
+	l.started = true
+	return &server{Daemon: d, loader: l, log: log}, nil
+}
+
+// run serves until ctx ends, and reloads when a file changes or SIGHUP comes.
+func (srv *server) run(ctx context.Context) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	done := make(chan struct{})
 	rctx, stop := context.WithCancel(ctx)
-	watcher := watch.Start(a.watched(s), watch.Options{Failed: func(err error) {
-		log.Warn("changes of files are looked for once a second only", "reason", err)
-	}}, func() {
-		d.Reload(rctx) //nolint:errcheck // it has been logged; the configuration before stays in force
-	})
+	reload := func() {
+		srv.Reload(rctx) //nolint:errcheck // it has been logged; the configuration before stays in force
+	}
+	paths, looked := srv.loader.watched, srv.loader.looked
+	watcher := watch.Start(paths, watch.Options{Quiet: srv.quiet, Failed: func(err error) {
+		srv.log.Warn("changes of files are looked for once a second only", "reason", err)
+	}}, reload)
+	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		if !looked.Same(watch.Look(paths)) {
+			reload() // they changed after they were read and before they were watched
+		}
 		for {
 			select {
 			case <-rctx.Done():
 				return
 			case <-hangup:
-				d.ReopenLogs()
-				d.Reload(rctx) //nolint:errcheck // it has been logged; the configuration before stays in force
+				srv.ReopenLogs()
+				reload()
+			case paths := <-srv.loader.paths:
+				watcher.Watch(paths)
+				reload() // what changed before they were watched
 			}
 		}
 	}()
-	err = d.Run(ctx)
+	err := srv.Run(ctx)
 	stop()
 	<-done
 	watcher.Close()
@@ -86,7 +116,7 @@ func (a *app) serve(ctx context.Context) error {
 
 // watched are the files and folders that a snapshot is made of.
 func (a *app) watched(s *config.Settings) (paths []string) {
-	for _, p := range []string{a.configFile, s.Mappings, s.Filters, s.Routers, s.Lookup.Path} {
+	for _, p := range []string{a.settingsFile(), s.Mappings, s.Filters, s.Routers, s.Lookup.Path} {
 		if p != "" {
 			paths = append(paths, p)
 		}

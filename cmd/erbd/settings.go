@@ -35,11 +35,21 @@ func (a *app) addSettings(cmd *cobra.Command, shown ...string) {
 
 // settings loads the settings from all sources.
 func (a *app) settings() (*config.Settings, error) {
+	return a.readSettings(nil)
+}
+
+// settingsFile is the path of the file of settings, "" for none.
+func (a *app) settingsFile() string {
 	file := a.configFile
 	if file == "" {
 		file, _ = a.lookupEnv("ERB_CONFIG")
 	}
-	s, faults := config.Load(config.Sources{File: file, Env: a.env, Set: a.assignments})
+	return file
+}
+
+// readSettings loads the settings; content, unless nil, stands for that of their file.
+func (a *app) readSettings(content []byte) (*config.Settings, error) {
+	s, faults := config.Load(config.Sources{File: a.settingsFile(), Content: content, Env: a.env, Set: a.assignments})
 	if err := faults.Err(); err != nil {
 		f := faulty("the settings", faults)
 		for _, d := range faults.Errors() {

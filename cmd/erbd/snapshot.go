@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -14,24 +13,40 @@ import (
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/daemon"
 	"github.com/erbd/erbd/engine/filter"
+	"github.com/erbd/erbd/engine/lastgood"
+	"github.com/erbd/erbd/engine/lookup"
 	"github.com/erbd/erbd/engine/route"
 	"github.com/erbd/erbd/engine/stream"
 )
 
-// loadSnapshot reads and compiles everything that the settings name. All of it is compiled, or nothing is used.
-func (a *app) loadSnapshot(ctx context.Context) (*daemon.Snapshot, error) {
-	s, err := a.settings()
-	if err != nil {
-		return nil, err
+// filesOf are the files that the settings name.
+func filesOf(s *config.Settings) lastgood.Files {
+	files := lastgood.Files{Mappings: s.Mappings, Filters: s.Filters, Routers: s.Routers}
+	if s.LookupType() == config.LookupFile {
+		files.Lookup = s.Lookup.Path
 	}
-	directory, err := a.loadDirectory(s)
-	if err != nil {
-		return nil, err
+	return files
+}
+
+// loadSnapshot reads and compiles everything, with files that the settings name or copies of them. All of it is
+// compiled, or nothing is used. The hash does not tell copies from originals.
+func (a *app) loadSnapshot(named *config.Settings, files lastgood.Files) (*daemon.Snapshot, error) {
+	here := *named
+	s := &here
+	s.Mappings, s.Filters = files.Mappings, files.Filters
+	if s.LookupType() == config.LookupFile {
+		s.Lookup.Type, s.Lookup.Path = config.LookupFile, files.Lookup
+	}
+	directory, failures := a.loadDirectory(s)
+	if failures != nil { // the rest is compiled all the same, to tell all faults at once
+		var err error
+		if directory, err = lookup.NewDirectory(nil, lookup.Options{}); err != nil {
+			return nil, joined(failures, err)
+		}
 	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%+v\n", *s)
+	named.Fingerprint(sum)
 	var backends []daemon.Backend
-	var failures error
 	add := func(name, logging string, names func() (*filter.Filter, error)) {
 		b := daemon.Backend{Name: name, Logging: logging}
 		var err error
@@ -54,19 +69,23 @@ func (a *app) loadSnapshot(ctx context.Context) (*daemon.Snapshot, error) {
 	if s.Caliper.Enabled {
 		add(backendCaliper, s.Caliper.Logging, s.Caliper.NameFilter)
 	}
-	routers, err := a.loadRouters(s)
+	routers, err := a.parseRouters(s, files.Routers)
 	if err = joined(failures, err); err != nil {
 		return nil, err
 	}
 	if s.Filters != "" {
 		hashFiles(sum, os.DirFS(s.Filters))
 	}
-	if s.Lookup.Path != "" {
+	if files.Lookup != "" {
 		hashPath(sum, s.Lookup.Path)
 	}
 	fmt.Fprintln(sum, routers.Hash())
 	a.hashSecrets(sum, s, routers)
-	return daemon.NewSnapshot(s, backends, routers, hex.EncodeToString(sum.Sum(nil))[:16]), nil
+	snap := daemon.NewSnapshot(named, backends, routers, hex.EncodeToString(sum.Sum(nil))[:16])
+	if kind := s.LookupType(); kind != config.LookupNone && kind != config.LookupFile {
+		snap.Lookups = a.sources.Current()
+	}
+	return snap, nil
 }
 
 // hashSecrets hashes what the references to secrets stand for, so that a rotated secret is a change.
@@ -98,12 +117,20 @@ func hashFiles(sum hash.Hash, fsys fs.FS) {
 
 // hashPath hashes what tells versions of a file or folder apart without reading it: look-up files are large.
 func hashPath(sum hash.Hash, path string) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	filepath.WalkDir(path, func(p string, d fs.DirEntry, err error) error { //nolint:errcheck // what cannot be read was reported by the load
 		if err != nil {
 			return nil
 		}
-		if info, err := d.Info(); err == nil {
-			fmt.Fprintf(sum, "%s %d %d\n", p, info.Size(), info.ModTime().UnixNano())
+		if info, err := os.Stat(p); err == nil { // of what a link leads to
+			name, _ := filepath.Rel(path, p) // both start alike
+			if d.IsDir() {
+				fmt.Fprintln(sum, name)
+				return nil
+			}
+			fmt.Fprintf(sum, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
 		}
 		return nil
 	})
@@ -122,14 +149,21 @@ func explain(err error) error {
 
 // loadRouters reads the routers file; without one there are no routers.
 func (a *app) loadRouters(s *config.Settings) (*route.Set, error) {
+	return a.parseRouters(s, s.Routers)
+}
+
+// parseRouters reads a file of routers, or its copy: secrets and messages are those of the file that the settings name.
+func (a *app) parseRouters(s *config.Settings, file string) (*route.Set, error) {
 	options := route.Options{Batch: s.Batch, Retry: s.Retry, Timeout: s.Timeout}
 	src, name := []byte("{}"), "routers"
-	if s.Routers != "" {
+	if file != "" {
 		var err error
-		if src, err = os.ReadFile(s.Routers); err != nil {
+		if src, err = os.ReadFile(file); err != nil {
 			return nil, fail(fmt.Errorf("routers: %w", err), "name the file of the routers: --routers FILE")
 		}
-		name = s.Routers
+		if name = s.Routers; name == "" {
+			name = file
+		}
 	}
 	set, faults := route.Parse(name, src, options)
 	if faults.HasErrors() {

@@ -86,6 +86,20 @@ func writeStatus(w io.Writer, s *daemon.Status) error {
 	if s.Fault != "" {
 		fmt.Fprintf(w, "a newer configuration is not used: %s\n", s.Fault)
 	}
+	if !s.Remembered.IsZero() {
+		fmt.Fprintf(w, "in force is the configuration that worked at %s, remembered from before the start\n", s.Remembered.Format(time.RFC3339))
+	}
+	if len(s.Restart) > 0 {
+		fmt.Fprintf(w, "changed settings that need a restart: %s\n", strings.Join(s.Restart, ", "))
+	}
+	if l := s.Lookups; l != nil {
+		state := "answers"
+		if l.Error != "" {
+			state = "is down, events wait for it: " + l.Error
+		}
+		fmt.Fprintf(w, "the source of users and courses %s; users kept: %d, courses kept: %d, questions: %d, failed: %d\n",
+			state, l.Users.Entries, l.Courses.Entries, l.Users.Questions+l.Courses.Questions, l.Users.Failures+l.Courses.Failures)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "\nbackend\twaiting\toldest\taccepted\ttransformed\tfiltered\tunmapped\tunrouted\trejected\tinvalid")
 	for _, b := range s.Backends {

@@ -41,6 +41,8 @@ func ParseAssignment(arg, source string) (Assignment, error) {
 type Sources struct {
 	// File is a YAML or JSON file of settings; "" for none.
 	File string
+	// Content, unless nil, is taken for what is in File, which is not read then.
+	Content []byte
 	// Env is the environment as os.Environ gives it: ERB_NATS_URL for nats.url
 	// and so on, and the names of the Python plugin (see [Key]), which yield to
 	// those. Empty values count as not set.
@@ -69,7 +71,7 @@ func Load(src Sources) (*Settings, diag.List) {
 	s := Defaults()
 	var faults diag.List
 	if src.File != "" {
-		faults = s.readFile(src.File)
+		faults = s.readFile(src.File, src.Content)
 	}
 	faults = append(faults, s.readEnv(src.Env)...)
 	for _, a := range src.Set {
@@ -105,8 +107,11 @@ func (s *Settings) Origin(key string) string {
 	return "default"
 }
 
-func (s *Settings) readFile(path string) diag.List {
-	src, err := os.ReadFile(path)
+func (s *Settings) readFile(path string, src []byte) diag.List {
+	var err error
+	if src == nil {
+		src, err = os.ReadFile(path)
+	}
 	if err != nil {
 		cause := err
 		if pathErr := (*os.PathError)(nil); errors.As(err, &pathErr) {

@@ -71,6 +71,7 @@ type Settings struct {
 	StatementLog       StatementLog  `yaml:"statement_log"`
 	Log                Log           `yaml:"log"`
 	Tracing            Tracing       `yaml:"tracing"`
+	State              string        `yaml:"state" path:"true" doc:"folder where erbd serve remembers the configuration that worked last, to start with while a file is broken; empty: nats.store, or none with servers of nats.url; off: none"`
 
 	origins map[string]origin
 }
@@ -205,6 +206,18 @@ func (s *Settings) Version(mappingSet string) string {
 		return s.TransformerVersion
 	}
 	return "event-routing-backends@" + mappingSet
+}
+
+// StateDir returns the folder of state, or what it means where it is empty; ""
+// for none.
+func (s *Settings) StateDir() string {
+	switch {
+	case s.State == Off:
+		return ""
+	case s.State == "" && s.NATS.URL == "":
+		return s.NATS.Store
+	}
+	return s.State
 }
 
 // LookupType returns lookup.type or what it means where it is empty.

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +30,9 @@ type Options struct {
 	// Load reads all files anew and compiles them; Reload calls it, and New for the first snapshot. Its errors are
 	// shown as they are.
 	Load func(ctx context.Context) (*Snapshot, error)
+	// InForce, where set, is told of each snapshot that is in force from then on: of the first by New, of others by
+	// Reload. It is called one at a time, and must not call methods of the daemon.
+	InForce func(*Snapshot)
 	// LookupEnv follows references to secrets, usually os.LookupEnv.
 	LookupEnv func(string) (string, bool)
 	// Log gets no data of events above debug.
@@ -55,8 +60,11 @@ type Daemon struct {
 	listener net.Listener // nil where http.listen is off
 
 	snapshot  atomic.Pointer[Snapshot]
-	reloading sync.Mutex
+	reloading sync.Mutex // held while a snapshot is replaced
+	stopped   bool       // no reload any more; guarded by reloading
 	lastFault atomic.Pointer[string]
+	restart   atomic.Pointer[[]string] // settings that wait for a restart
+	stages    []*stage                 // set by Run before anything runs
 	ready     atomic.Bool
 	started   time.Time
 	// runCtx is the context of Run's workers, which a reload starts new ones with.
@@ -121,9 +129,24 @@ func (d *Daemon) start(ctx context.Context) error {
 	}
 	d.logs.apply(snap)
 	d.snapshot.Store(snap)
-	d.ledger.reloaded(true, snap.Hash)
+	d.ledger.reloaded(snap.Fault == nil, snap.Hash)
+	if snap.Fault != nil {
+		text := snap.Fault.Error()
+		d.lastFault.Store(&text)
+		d.log.Error("the configuration is not used: erbd starts with the one that worked last", "remembered", snap.Remembered, "error", snap.Fault)
+	}
+	d.inForce(snap)
 	return nil
 }
+
+func (d *Daemon) inForce(snap *Snapshot) {
+	if d.opt.InForce != nil {
+		d.opt.InForce(snap)
+	}
+}
+
+// Snapshot is the configuration in force.
+func (d *Daemon) Snapshot() *Snapshot { return d.snapshot.Load() }
 
 // connect starts the embedded server or connects to an external one.
 func (d *Daemon) connect() (err error) {
@@ -198,12 +221,10 @@ func (d *Daemon) HTTP() string {
 // everything; that takes at most about twenty seconds. It may be called once.
 func (d *Daemon) Run(ctx context.Context) error {
 	defer d.close()
-	snap := d.snapshot.Load()
 	stages, stopStages := context.WithCancel(ctx)
 	defer stopStages()
 	delivery, stopDelivery := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopDelivery()
-	d.runCtx.Store(&delivery)
 
 	failures := make(chan error, 8)
 	var wg sync.WaitGroup
@@ -214,7 +235,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 			}
 		})
 	}
-	if err := d.lanes.apply(delivery, snap); err != nil {
+	snap, err := d.startLanes(delivery)
+	if err != nil {
+		stopDelivery()
+		d.lanes.wait()
 		return err
 	}
 	var stagesDone sync.WaitGroup
@@ -225,8 +249,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 			stagesDone.Wait()
 			stopDelivery()
 			d.lanes.wait()
+			if ctx.Err() != nil {
+				return nil
+			}
 			return err
 		}
+		d.stages = append(d.stages, s)
+	}
+	for _, s := range d.stages {
 		stagesDone.Go(func() {
 			if err := s.Run(stages); err != nil {
 				failures <- err
@@ -256,6 +286,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	d.ready.Store(false)
 	d.log.Info("erbd drains")
+	d.endReloads()
 	stopStages()
 	stagesDone.Wait()
 	stopDelivery()
@@ -270,12 +301,38 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return failure
 }
 
+// startLanes starts the routers of the snapshot in force, and makes later reloads start theirs.
+func (d *Daemon) startLanes(ctx context.Context) (*Snapshot, error) {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	d.runCtx.Store(&ctx)
+	snap := d.snapshot.Load()
+	return snap, d.lanes.apply(ctx, snap)
+}
+
+// endReloads waits for a reload under way; there is none afterwards.
+func (d *Daemon) endReloads() {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	d.stopped = true
+}
+
+// inUse reports whether an event that is under way sees a snapshot with a router.
+func (d *Daemon) inUse(k lane) bool {
+	for _, s := range d.stages {
+		if snap := s.using.Load(); s.backend == k.backend && snap != nil && wanted(snap, k) {
+			return true
+		}
+	}
+	return false
+}
+
 // tend stops the workers of removed routers once nothing waits for them.
 func (d *Daemon) tend(ctx context.Context) {
 	for ctx.Err() == nil {
 		sleep(ctx, 2*time.Second)
 		if ctx.Err() == nil {
-			d.lanes.retire(ctx)
+			d.lanes.retire(ctx, d.inUse)
 		}
 	}
 }
@@ -306,12 +363,18 @@ func (d *Daemon) close() {
 }
 
 // Reload loads a new snapshot and swaps it in as a whole. On an error the old one stays in force, untouched.
-// Backends that are switched on or off, and the settings of the server and of addresses, need a restart: Reload says
-// so in its error.
+// Settings that need a restart are those in Snapshot.Restart: they are logged and shown, and all else is applied.
+// After the stop of Run it returns ErrStopped.
 func (d *Daemon) Reload(ctx context.Context) error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
+	if d.stopped {
+		return ErrStopped
+	}
 	err := d.reload(ctx)
+	if err != nil && ctx.Err() != nil {
+		return err // it says nothing about the files
+	}
 	old := d.snapshot.Load()
 	d.ledger.reloaded(err == nil, old.Hash)
 	if err != nil {
@@ -321,12 +384,41 @@ func (d *Daemon) Reload(ctx context.Context) error {
 		}
 		return err
 	}
-	d.lastFault.Store(nil)
+	if d.lastFault.Swap(nil) != nil {
+		d.log.Info("the configuration is in order again", "config", d.snapshot.Load().Hash)
+	}
 	return nil
 }
 
-// ErrRestart marks changes that a reload cannot make.
-var ErrRestart = errors.New("the change needs a restart")
+// Errors of Reload.
+var (
+	// ErrRestart marks a snapshot that cannot take the place of the one in force: it has other backends.
+	ErrRestart = errors.New("the change needs a restart")
+	// ErrStopped: the daemon does not serve any more.
+	ErrStopped = errors.New("the daemon stops")
+)
+
+// needsRestart says once which settings wait for a restart.
+func (d *Daemon) needsRestart(keys []string) {
+	before := d.restart.Swap(&keys)
+	d.ledger.restart(len(keys))
+	if before == nil && len(keys) == 0 || before != nil && slices.Equal(*before, keys) {
+		return
+	}
+	if len(keys) == 0 {
+		d.log.Info("no setting needs a restart any more")
+		return
+	}
+	d.log.Warn("settings that need a restart have changed: they stay as they were until then, all others are applied", "settings", strings.Join(keys, ", "))
+}
+
+// waitsForRestart are the settings that changed but need a restart.
+func (d *Daemon) waitsForRestart() []string {
+	if keys := d.restart.Load(); keys != nil {
+		return *keys
+	}
+	return nil
+}
 
 func (d *Daemon) reload(ctx context.Context) error {
 	snap, err := d.opt.Load(ctx)
@@ -335,6 +427,7 @@ func (d *Daemon) reload(ctx context.Context) error {
 	}
 	old := d.snapshot.Load()
 	if snap.Hash == old.Hash {
+		d.needsRestart(snap.Restart)
 		return nil
 	}
 	if err := sameBackends(old, snap); err != nil {
@@ -350,6 +443,8 @@ func (d *Daemon) reload(ctx context.Context) error {
 		}
 	}
 	d.snapshot.Store(snap)
+	d.needsRestart(snap.Restart)
+	d.inForce(snap)
 	d.log.Info("new configuration", "config", snap.Hash, "routers", len(snap.Routers.All()))
 	return nil
 }

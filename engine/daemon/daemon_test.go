@@ -132,7 +132,7 @@ func (s *site) load(context.Context) (*Snapshot, error) {
 	}
 	var backends []Backend
 	for _, name := range []string{"xapi", "caliper"} {
-		if name == "caliper" && !s.settings.Caliper.Enabled {
+		if !map[string]bool{"xapi": s.settings.XAPI.Enabled, "caliper": s.settings.Caliper.Enabled}[name] {
 			continue
 		}
 		sub, err := fs.Sub(mappings.FS, name)
@@ -149,6 +149,9 @@ func (s *site) load(context.Context) (*Snapshot, error) {
 		}
 		logging := s.settings.XAPI.Logging
 		if name == "caliper" {
+			if names, err = s.settings.Caliper.NameFilter(); err != nil {
+				return nil, err
+			}
 			logging = s.settings.Caliper.Logging
 		}
 		backends = append(backends, Backend{Name: name, Set: set, Names: names, Logging: logging})
@@ -477,4 +480,22 @@ func TestTracing(t *testing.T) {
 	settled(t, d, 1)
 	stop()
 	require.Equal(t, int64(1), spans.Load())
+}
+
+// A consumer that stays paused because its daemon was killed flows again when the next one starts.
+func TestStartEndsAnOldPause(t *testing.T) {
+	lrs := newRecordStore(t)
+	s := newSite(t)
+	s.route(`{"xapi": []}`)
+	d, stop := s.start()
+	s.route(`{"xapi": [{"name": "lrs", "url": %q, "match_params": {"name": "play"}}]}`, lrs.URL)
+	require.NoError(t, d.Reload(t.Context()))
+	_, err := d.js.PauseConsumer(t.Context(), stream.OutStream, stream.DeliverDurable("xapi", "lrs"), time.Now().Add(time.Hour))
+	require.NoError(t, err)
+	publish(t, d, played(1))
+	require.Eventually(t, func() bool { return d.ledger.counts("xapi", "lrs").Routed == 1 }, 10*time.Second, 10*time.Millisecond)
+	stop()
+	d, _ = s.start()
+	settled(t, d, 0)
+	require.Eventually(t, func() bool { return lrs.unique() == 1 }, 20*time.Second, 20*time.Millisecond)
 }

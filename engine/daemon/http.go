@@ -19,11 +19,17 @@ type Status struct {
 	Ready   bool      `json:"ready"`
 	Started time.Time `json:"started"`
 	// Config is the hash of the configuration in force; Fault says why a newer one is not used.
-	Config   string          `json:"config"`
-	Fault    string          `json:"fault,omitempty"`
+	Config string `json:"config"`
+	Fault  string `json:"fault,omitempty"`
+	// Remembered is the time of the configuration in force where that is a copy from before the start.
+	Remembered time.Time `json:"remembered,omitzero"`
+	// Restart are the settings that changed but need a restart.
+	Restart  []string        `json:"restart,omitempty"`
 	NATS     string          `json:"nats,omitempty"`
 	Backends []BackendStatus `json:"backends"`
 	Routers  []RouterStatus  `json:"routers"`
+	// Lookups is nil where users and courses are not looked up on a server.
+	Lookups *LookupStatus `json:"lookups,omitempty"`
 	// Failed is the number of events in the bucket, Aside that of messages that could not be read.
 	Failed uint64 `json:"failed"`
 	Aside  uint64 `json:"aside"`
@@ -60,7 +66,7 @@ type RouterStatus struct {
 // handler serves metrics, health, status and reload.
 func (d *Daemon) handler() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(d.ledger, d.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(d.ledger, backlog{d}, d.requests, lookupMetrics{d}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -71,19 +77,33 @@ func (d *Daemon) handler() http.Handler {
 		writeJSON(w, http.StatusOK, d.Status(r.Context()))
 	})
 	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, r *http.Request) {
-		if err := d.Reload(r.Context()); err != nil {
+		if err := d.Reload(context.WithoutCancel(r.Context())); err != nil {
 			writeJSON(w, http.StatusConflict, map[string]string{"status": "the configuration before stays in force", "error": err.Error()})
 			return
 		}
-		writeJSON(w, http.StatusOK, map[string]string{"status": "ok", "config": d.snapshot.Load().Hash})
+		answer := map[string]any{"status": "ok", "config": d.snapshot.Load().Hash}
+		if keys := d.waitsForRestart(); len(keys) > 0 {
+			answer["restart"] = keys
+		}
+		writeJSON(w, http.StatusOK, answer)
 	})
 	return mux
 }
 
 func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
-	detail := map[string]any{"ready": d.ready.Load() && d.nc.IsConnected(), "config": d.snapshot.Load().Hash}
+	snap := d.snapshot.Load()
+	detail := map[string]any{"ready": d.ready.Load() && d.nc.IsConnected(), "config": snap.Hash}
 	if fault := d.lastFault.Load(); fault != nil {
 		detail["fault"] = *fault
+		if !snap.Remembered.IsZero() {
+			detail["remembered"] = snap.Remembered
+		}
+	}
+	if keys := d.waitsForRestart(); len(keys) > 0 {
+		detail["restart"] = keys
+	}
+	if l := lookupStatus(snap); l != nil && l.Error != "" {
+		detail["lookups"] = l.Error
 	}
 	code := http.StatusOK
 	if detail["ready"] != true {
@@ -105,8 +125,9 @@ func (d *Daemon) Status(ctx context.Context) Status {
 	snap := d.snapshot.Load()
 	s := Status{Ready: d.ready.Load(), Started: d.started.UTC().Truncate(time.Second), Config: snap.Hash, NATS: d.NATS(), Agree: true}
 	if fault := d.lastFault.Load(); fault != nil {
-		s.Fault = *fault
+		s.Fault, s.Remembered = *fault, snap.Remembered
 	}
+	s.Restart, s.Lookups = d.waitsForRestart(), lookupStatus(snap)
 	for _, name := range snap.backendNames() {
 		b := BackendStatus{Name: name}
 		b.Accepted, b.Ends, b.Rejected = d.ledger.backendCounts(name)
@@ -135,8 +156,9 @@ func (d *Daemon) Status(ctx context.Context) Status {
 		}
 	}
 	for _, r := range s.Routers {
-		// With nothing waiting, everything that was handed over must be settled.
-		s.Agree = s.Agree && (r.Waiting > 0 || r.Open <= 0)
+		// With nothing waiting, everything that was handed over must be settled: by this daemon, unless others share
+		// the work on an external server.
+		s.Agree = s.Agree && (r.Waiting > 0 || r.Open <= 0 || d.opt.Settings.NATS.URL != "")
 	}
 	if records, _, _, err := d.store.Usage(ctx); err == nil {
 		s.Failed = records
@@ -147,7 +169,23 @@ func (d *Daemon) Status(ctx context.Context) Status {
 	return s
 }
 
+// settling is how often, and how long, routerStatus looks again where nothing waits but the counters are behind: a
+// message is acknowledged before it is counted, and counted as routed after it is stored.
+const (
+	settlingLooks = 10
+	settlingWait  = 20 * time.Millisecond
+)
+
 func (d *Daemon) routerStatus(ctx context.Context, k lane, removed bool) RouterStatus {
+	r := d.routerCounts(ctx, k, removed)
+	for i := 0; i < settlingLooks && r.Waiting == 0 && r.Open > 0 && ctx.Err() == nil; i++ {
+		sleep(ctx, settlingWait)
+		r = d.routerCounts(ctx, k, removed)
+	}
+	return r
+}
+
+func (d *Daemon) routerCounts(ctx context.Context, k lane, removed bool) RouterStatus {
 	r := RouterStatus{Backend: k.backend, Name: k.router, Removed: removed}
 	r.Waiting, r.Oldest = d.waiting(ctx, stream.OutStream, stream.DeliverDurable(k.backend, k.router))
 	r.laneCounts = d.ledger.counts(k.backend, k.router)

@@ -88,6 +88,7 @@ func (ls *lanes) apply(ctx context.Context, snap *Snapshot) error {
 		}
 		clients[k] = c
 	}
+	var replaced []*runningLane
 	for _, r := range snap.Routers.All() {
 		k := lane{r.Backend, r.Name}
 		c := clients[k]
@@ -95,13 +96,13 @@ func (ls *lanes) apply(ctx context.Context, snap *Snapshot) error {
 			continue
 		}
 		if old := ls.running[k]; old != nil {
-			old.stop()
-			<-old.done
+			replaced = append(replaced, old)
 		}
 		if err := ls.start(ctx, k, r, sensor, c); err != nil {
 			return err
 		}
 	}
+	waitFor(replaced, laneChange)
 	for k, old := range ls.running {
 		if wanted(snap, k) || !old.removed.IsZero() {
 			continue
@@ -121,23 +122,50 @@ func wanted(snap *Snapshot, k lane) bool {
 	return false
 }
 
-// sameRouter compares what a worker uses of a router.
+// sameRouter compares what a worker uses of a router: the overrides of xAPI are made before the delivery.
 func sameRouter(a, b *route.Router) bool {
 	da, db := a.Delivery(""), b.Delivery("")
 	da.Override, db.Override, da.Observe, db.Observe = nil, nil, nil, nil
-	return reflect.DeepEqual(da, db) && reflect.DeepEqual(a.Overrides, b.Overrides) && a.Batch == b.Batch && a.Retry == b.Retry && a.Requests == b.Requests
+	return reflect.DeepEqual(da, db) && (a.Backend == backendXAPI || reflect.DeepEqual(a.Overrides, b.Overrides)) && a.Batch == b.Batch && a.Retry == b.Retry && a.Requests == b.Requests
 }
 
+const (
+	// laneIdle is one wait of a worker for a message, and so the longest that a change of an idle router takes.
+	laneIdle = 250 * time.Millisecond
+	// laneChange is how long a reload waits for the workers of changed routers. One with a slow request takes longer;
+	// the new one begins when it is done.
+	laneChange = 2 * laneIdle
+)
+
+// waitFor waits until workers have ended, but not for long.
+func waitFor(list []*runningLane, limit time.Duration) {
+	t := time.NewTimer(limit)
+	defer t.Stop()
+	for _, run := range list {
+		select {
+		case <-run.done:
+		case <-t.C:
+			return
+		}
+	}
+}
+
+// start starts a worker. One that is at work for the same router is told to stop: it finishes its requests, and what
+// waits goes on with the new one after that.
 func (ls *lanes) start(ctx context.Context, k lane, r *route.Router, sensor string, c *deliver.Client) error {
 	w, err := stream.NewWorker(ls.js, ls.pub, c, ls.keeper, ls.ledger, stream.WorkerConfig{
 		Backend: k.backend, Router: k.router,
 		Batch: r.BatchSize(), Flush: r.Batch.Interval, InFlight: r.Requests,
 		MaxRetries: r.Retry.MaxRetries, Countdown: r.Retry.Countdown, AckWait: ackWait(r),
-		Logger: ls.log,
+		Idle: laneIdle, Logger: ls.log,
 	})
 	if err != nil {
 		c.Close()
 		return fmt.Errorf("router %s: %w", r, err)
+	}
+	old := ls.running[k]
+	if old != nil {
+		old.stop()
 	}
 	lctx, stop := context.WithCancel(ctx)
 	run := &runningLane{router: r, sensor: sensor, stop: stop, done: make(chan struct{})}
@@ -145,6 +173,11 @@ func (ls *lanes) start(ctx context.Context, k lane, r *route.Router, sensor stri
 	ls.wg.Go(func() {
 		defer close(run.done)
 		defer c.Close()
+		defer stop()
+		if old != nil {
+			<-old.done
+			ls.ledger.Paused(k.backend, k.router, "") // the new one looks for itself
+		}
 		for lctx.Err() == nil {
 			err := w.Run(lctx)
 			if err == nil || lctx.Err() != nil {
@@ -177,12 +210,13 @@ func topology(snap *Snapshot) stream.Topology {
 	return t
 }
 
-// retire stops the workers of removed routers for which nothing waits any more.
-func (ls *lanes) retire(ctx context.Context) {
+// retire stops the workers of removed routers for which nothing waits any more, and for which nothing can come: no
+// event under way sees them.
+func (ls *lanes) retire(ctx context.Context, inUse func(lane) bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for k, run := range ls.running {
-		if run.removed.IsZero() {
+		if run.removed.IsZero() || inUse(k) {
 			continue
 		}
 		c, err := ls.js.Consumer(ctx, stream.OutStream, stream.DeliverDurable(k.backend, k.router))

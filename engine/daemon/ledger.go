@@ -40,6 +40,7 @@ type ledger struct {
 		ok        bool
 		at        time.Time
 		hash      string
+		restart   int // settings that wait for one
 	}
 }
 
@@ -77,6 +78,9 @@ func newTally() *tally {
 // maxReasons bounds the reasons that are told apart, and with them the metric labels.
 const maxReasons = 500
 
+// otherReasons stands for those that are not told apart.
+const otherReasons = "other"
+
 // add books the tally of an acknowledged message.
 func (l *ledger) add(backend string, t *tally) {
 	l.mu.Lock()
@@ -84,8 +88,11 @@ func (l *ledger) add(backend string, t *tally) {
 	l.accepted[backend] += t.accepted
 	l.warnings[backend] += t.warnings
 	addAll(l.ends, backend, t.ends)
-	if len(l.rejected[backend]) < maxReasons {
-		addAll(l.rejected, backend, t.rejected)
+	for reason, n := range t.rejected {
+		if _, known := l.rejected[backend][reason]; !known && len(l.rejected[backend]) >= maxReasons {
+			reason = otherReasons
+		}
+		addAll(l.rejected, backend, map[string]uint64{reason: n})
 	}
 	for router, n := range t.routed {
 		l.lane(backend, router).Routed += n
@@ -160,11 +167,18 @@ func (l *ledger) reloaded(ok bool, hash string) {
 	defer l.mu.Unlock()
 	if ok {
 		l.reloads.good++
-		l.reloads.hash = hash
 	} else {
 		l.reloads.bad++
 	}
+	l.reloads.hash = hash
 	l.reloads.ok, l.reloads.at = ok, time.Now().UTC().Truncate(time.Second)
+}
+
+// restart notes how many settings wait for a restart.
+func (l *ledger) restart(settings int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reloads.restart = settings
 }
 
 var (
@@ -180,6 +194,7 @@ var (
 	descReload   = prometheus.NewDesc("erb_config_last_reload_successful", "1 where the last load of settings, mappings, filters and routers succeeded.", nil, nil)
 	descReloadAt = prometheus.NewDesc("erb_config_last_reload_timestamp_seconds", "When settings, mappings, filters and routers were last loaded.", nil, nil)
 	descReloads  = prometheus.NewDesc("erb_config_reloads_total", "Loads of settings, mappings, filters and routers.", []string{"result"}, nil)
+	descRestart  = prometheus.NewDesc("erb_config_restart_settings", "Settings that changed but wait for a restart.", nil, nil)
 	descHash     = prometheus.NewDesc("erb_config_hash", "The configuration in force, as a label.", []string{"hash"}, nil)
 )
 
@@ -227,6 +242,7 @@ func (l *ledger) Collect(ch chan<- prometheus.Metric) {
 	gauge(descReloadAt, float64(l.reloads.at.Unix()))
 	counter(descReloads, l.reloads.good, "good")
 	counter(descReloads, l.reloads.bad, "bad")
+	gauge(descRestart, float64(l.reloads.restart))
 	gauge(descHash, 1, l.reloads.hash)
 }
 

@@ -1,9 +1,12 @@
 package daemon
 
 import (
+	"time"
+
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/event"
 	"github.com/erbd/erbd/engine/filter"
+	"github.com/erbd/erbd/engine/lookup"
 	"github.com/erbd/erbd/engine/mapping"
 	"github.com/erbd/erbd/engine/route"
 )
@@ -18,8 +21,25 @@ type Snapshot struct {
 	Routers *route.Set
 	// Hash tells snapshots apart by the content of their files.
 	Hash string
+	// Lookups is the source of users and courses where it is on a server, shown in status and metrics; nil where
+	// there is none.
+	Lookups Lookups
+	// Restart are the settings that changed but need a restart; the snapshot has the values before.
+	Restart []string
+	// Fault, where set, is why this is not made of the files as they are but of a copy that was remembered at the
+	// time Remembered. Only the first snapshot can be such a one.
+	Fault      error
+	Remembered time.Time
 
 	critical map[string]bool
+}
+
+// Lookups is a cached source of users and courses on a server; *source.Source is one.
+type Lookups interface {
+	// Err is why look-ups fail now, nil while they do not.
+	Err() error
+	// Stats are the counts of the cache.
+	Stats() (users, courses lookup.CacheStats)
 }
 
 // Backend is the transformation to one kind of statements.

@@ -21,6 +21,7 @@ const (
 	roundMessages = 500
 	roundWait     = time.Second
 	fullWait      = 500 * time.Millisecond
+	stopGrace     = 3 * time.Second
 	heartbeat     = stream.DefaultAckWait / 3
 )
 
@@ -38,6 +39,8 @@ type stage struct {
 
 	workers []*transformer
 	trouble notice
+	// using is the snapshot that the messages under way see, nil between rounds.
+	using atomic.Pointer[Snapshot]
 }
 
 func newStage(ctx context.Context, d *Daemon, backend string) (*stage, error) {
@@ -105,7 +108,8 @@ func (s *stage) round(ctx context.Context, msgs []jetstream.Msg) {
 	events, published := 0, 0
 	end := s.tracing.round(ctx, s.backend, len(msgs))
 	defer func() { end(events, published) }()
-	snap := s.snapshot.Load()
+	snap := s.take()
+	defer s.using.Store(nil)
 	if snap.backend(s.backend) == nil {
 		giveBack(msgs)
 		sleep(ctx, roundWait)
@@ -164,37 +168,56 @@ func (s *stage) round(ctx context.Context, msgs []jetstream.Msg) {
 	}
 }
 
+// take returns the snapshot in force, and lets everybody know that it is in use before anything is done with it.
+func (s *stage) take() *Snapshot {
+	for {
+		snap := s.snapshot.Load()
+		s.using.Store(snap)
+		if s.snapshot.Load() == snap {
+			return snap
+		}
+	}
+}
+
 // publish stores the delivery messages and waits while their stream is full. Doing it again after a lost answer
 // stores nothing twice.
 func (s *stage) publish(ctx context.Context, out []stream.Message) error {
 	for len(out) > 0 {
-		// Publishing is not cut short by a stop: what is transformed should be stored.
+		// A stop leaves publishing a few seconds: what is transformed should be stored.
 		pctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stream.DefaultAckWait)
+		grace := context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })
 		err := s.pub.Publish(pctx, out...)
+		grace()
 		cancel()
 		if err == nil {
 			s.trouble.over("statements are stored again")
 			return nil
 		}
 		var left []stream.Message
+		wait := true
 		var failures *stream.PublishError
 		if errors.As(err, &failures) {
-			for i, why := range failures.Failed {
-				if errors.Is(why, stream.ErrTooLarge) {
-					out[i].Subject, out[i].Header = "erb.bad.statements", nil
-					out[i].Data = out[i].Data[:len(out[i].Data)/2]
+			wait = false
+			for i := range out {
+				switch why := failures.Failed[i]; {
+				case why == nil:
+				case errors.Is(why, stream.ErrTooLarge):
+					left = append(left, s.smaller(out[i])...)
+				default:
+					left, wait = append(left, out[i]), true
 				}
-				left = append(left, out[i])
 			}
 		} else {
 			left = out
+		}
+		if out = left; !wait {
+			continue
 		}
 		s.trouble.say("statements cannot be stored, the intake waits", err)
 		if ctx.Err() != nil {
 			return errStopped
 		}
 		sleep(ctx, fullWait)
-		out = left
 	}
 	return nil
 }

@@ -27,6 +27,8 @@ var (
 	// ErrWorker: a worker's settings cannot work.
 	ErrWorker = errors.New("unusable worker settings")
 
+	// errSilence: the server did not answer.
+	errSilence = errors.New("the server does not answer")
 	// errUnsent: a statement has no outcome yet.
 	errUnsent = errors.New("not sent yet")
 )

@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -12,11 +13,34 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/erbd/erbd/engine/deliver"
 	"github.com/erbd/erbd/engine/failed"
 )
+
+// ackTries is how long an acknowledgement is tried: longer than a cluster takes for a new leader.
+const ackTries = 15 * time.Second
+
+// doubleAck acknowledges a message and waits for the server's word. An acknowledgement that went down with a server is
+// tried again with the next one.
+func doubleAck(ctx context.Context, m jetstream.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, ackTries)
+	defer cancel()
+	for {
+		one, end := context.WithTimeout(ctx, silence)
+		err := m.DoubleAck(one)
+		end()
+		lost := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, nats.ErrDisconnected)
+		if !lost || ctx.Err() != nil {
+			return err
+		}
+		if sleep(ctx, 250*time.Millisecond) != nil {
+			return err
+		}
+	}
+}
 
 // acksInFlight bounds the acknowledgements of one worker that wait for the server's word.
 const acksInFlight = 16
@@ -151,7 +175,7 @@ func (w *Worker) settleOne(ctx context.Context, p *parcel) error {
 	defer p.settled.Store(true)
 	switch {
 	case len(again) == 0:
-		if err := p.msg.DoubleAck(ctx); err != nil {
+		if err := doubleAck(ctx, p.msg); err != nil {
 			w.ackFailed(err)
 			return nil
 		}
@@ -169,7 +193,7 @@ func (w *Worker) settleOne(ctx context.Context, p *parcel) error {
 			_ = p.msg.NakWithDelay(wait)
 			return nil
 		}
-		if err := p.msg.DoubleAck(ctx); err != nil {
+		if err := doubleAck(ctx, p.msg); err != nil {
 			w.ackFailed(err)
 			return nil
 		}
@@ -308,7 +332,7 @@ func (w *Worker) releaseOne(ctx context.Context, p *parcel) {
 	}
 	err := w.republish(ctx, p, rest, max(p.made-1, 0), time.Time{})
 	if err == nil {
-		err = p.msg.DoubleAck(ctx)
+		err = doubleAck(ctx, p.msg)
 	}
 	if err != nil {
 		w.cfg.Logger.Warn("cannot hand a message back by publishing it; it comes again", "err", err)

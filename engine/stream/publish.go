@@ -24,6 +24,9 @@ const (
 	batchesInFlight = 16
 	// ackWait is how long to wait for the server's word if the caller's context allows.
 	ackWait = 30 * time.Second
+	// silence is how long to wait for any word. A server of a cluster that goes down takes what it was asked with it;
+	// asking another one again after that time is harmless for messages with ids.
+	silence = 5 * time.Second
 )
 
 // Headers of atomic batches; nats.go has no names for them.
@@ -196,7 +199,7 @@ func (p *Publisher) batch(ctx context.Context, msgs []Message, part []int) error
 }
 
 func (p *Publisher) batchOnce(ctx context.Context, msgs []Message, part []int) error {
-	ctx, cancel := context.WithTimeout(ctx, ackWait)
+	ctx, cancel := context.WithTimeout(ctx, silence)
 	defer cancel()
 	id := uuid.NewString()
 	limit := p.nc.MaxPayload()
@@ -240,9 +243,13 @@ func (p *Publisher) batchOnce(ctx context.Context, msgs []Message, part []int) e
 func (p *Publisher) each(ctx context.Context, msgs []Message, which []int, failed map[int]error) {
 	ctx, cancel := context.WithTimeout(ctx, ackWait)
 	defer cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	if len(which) == 1 {
 		i := which[0]
-		if _, err := p.js.PublishMsg(ctx, msgs[i].msg()); err != nil {
+		one, cancel := context.WithTimeout(ctx, silence)
+		defer cancel()
+		if _, err := p.js.PublishMsg(one, msgs[i].msg()); err != nil {
 			failed[i] = publishError(msgs[i], err)
 		}
 		return
@@ -256,6 +263,8 @@ func (p *Publisher) each(ctx context.Context, msgs []Message, which []int, faile
 		}
 		futures[n] = f
 	}
+	quiet := time.AfterFunc(silence, func() { stop(errSilence) })
+	defer quiet.Stop()
 	for n, f := range futures {
 		if f == nil {
 			continue
@@ -263,8 +272,10 @@ func (p *Publisher) each(ctx context.Context, msgs []Message, which []int, faile
 		i := which[n]
 		select {
 		case <-f.Ok():
+			quiet.Reset(silence)
 		case err := <-f.Err():
 			failed[i] = publishError(msgs[i], err)
+			quiet.Reset(silence)
 		case <-ctx.Done():
 			failed[i] = publishError(msgs[i], context.Cause(ctx))
 		}

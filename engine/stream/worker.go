@@ -153,6 +153,10 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		return fmt.Errorf("consumer of %s router %s: %w", w.cfg.Backend, w.cfg.Router, err)
 	}
+	if w.consumer.CachedInfo().Paused {
+		// By a worker that was killed in its pause, or by one of another process, which will pause again.
+		w.resume(ctx)
+	}
 	work, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	var wg sync.WaitGroup
@@ -193,6 +197,8 @@ func (w *Worker) Run(ctx context.Context) error {
 		final, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackGrace)
 		defer cancel()
 		w.resume(final)
+		w.paused = ""
+		w.meter.Paused(w.cfg.Backend, w.cfg.Router, "")
 	}
 	return nil
 }

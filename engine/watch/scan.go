@@ -24,7 +24,7 @@ func same(a, b snapshot) bool {
 // whether anything differs from the last look.
 func (l *loop) scan() (changed bool) {
 	for range maxLooks {
-		look := &look{seen: snapshot{}, dirs: map[string]bool{}, names: map[string]bool{}}
+		look := newLook()
 		for _, p := range l.paths {
 			look.path(p)
 		}
@@ -76,6 +76,10 @@ type look struct {
 	dirs    map[string]bool // to be watched
 	names   map[string]bool
 	folders []string
+}
+
+func newLook() *look {
+	return &look{seen: snapshot{}, dirs: map[string]bool{}, names: map[string]bool{}}
 }
 
 // path looks at one of the watched paths.

@@ -146,16 +146,7 @@ func (l *loop) start(paths []string) {
 
 // set watches other paths.
 func (l *loop) set(paths []string) {
-	l.paths = nil
-	for _, p := range paths {
-		if p == "" {
-			continue
-		}
-		if abs, err := filepath.Abs(p); err == nil {
-			p = abs
-		}
-		l.paths = append(l.paths, filepath.Clean(p))
-	}
+	l.paths = absolute(paths)
 	l.scan()
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -205,14 +206,20 @@ func (s *Source) Close() error {
 // Keeper keeps a source open over reloads of the settings: as long as the
 // settings of the source are the same, so is the source with its connection and
 // cache. Sources that were replaced go on to work, for the events that still use
-// them, until the keeper is closed. It is safe for concurrent use.
+// them, until Release or Close. It is safe for concurrent use.
 type Keeper struct {
 	Options
 
 	mu      sync.Mutex
 	current *Source
 	key     key
-	old     []*Source
+	old     []replaced
+}
+
+// replaced is a source that the settings do not name any more.
+type replaced struct {
+	*Source
+	at time.Time
 }
 
 // key is what tells sources apart.
@@ -247,7 +254,7 @@ func (k *Keeper) Get(s *config.Settings) (*Source, error) {
 	}
 	if k.current != nil {
 		k.current.forget()
-		k.old = append(k.old, k.current)
+		k.old = append(k.old, replaced{k.current, time.Now()})
 	}
 	k.current, k.key = made, next
 	return made, nil
@@ -260,15 +267,32 @@ func (k *Keeper) Current() *Source {
 	return k.current
 }
 
+// Release closes the sources that were replaced longer than a time ago, but for
+// one that is in force still; nil if there is none. Who asks a closed one gets
+// [lookup.ErrClosed] and has to turn to the one in force.
+func (k *Keeper) Release(inForce *Source, after time.Duration) (err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.old = slices.DeleteFunc(k.old, func(s replaced) bool {
+		if s.Source == inForce || time.Since(s.at) < after {
+			return false
+		}
+		err = errors.Join(err, s.Close())
+		return true
+	})
+	return err
+}
+
 // Close closes all sources.
 func (k *Keeper) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var err error
-	for _, s := range append(k.old, k.current) {
-		if s != nil {
-			err = errors.Join(err, s.Close())
-		}
+	for _, s := range k.old {
+		err = errors.Join(err, s.Close())
+	}
+	if k.current != nil {
+		err = errors.Join(err, k.current.Close())
 	}
 	k.current, k.old = nil, nil
 	return err

@@ -136,6 +136,15 @@ func TestKeeper(t *testing.T) {
 	require.ErrorIs(t, err, config.ErrSecretMissing)
 	assert.Same(t, third, k.Current(), "a fault changes nothing")
 
+	require.NoError(t, k.Release(nil, time.Hour), "not yet")
+	require.NoError(t, k.Release(second, 0))
+	_, err = first.User(t.Context(), "7")
+	require.ErrorIs(t, err, lookup.ErrClosed)
+	for _, src := range []*source.Source{second, third} { // in force, and named
+		_, err = src.User(t.Context(), "7")
+		require.NotErrorIs(t, err, lookup.ErrClosed)
+	}
+
 	require.NoError(t, k.Close())
 	require.NoError(t, k.Close())
 	for _, src := range []*source.Source{first, second, third} {

@@ -1,0 +1,451 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/erbd/erbd/engine/daemon"
+	"github.com/erbd/erbd/engine/lookup/source"
+)
+
+const patience = time.Minute
+
+// arrival is a statement that a record store got on a path.
+type arrival struct {
+	path string
+	ID   string `json:"id"`
+	// Version by the mapping, twice, by the filter, by the router and by the look-up file.
+	Mapping string `json:"mapping"`
+	Again   string `json:"again"`
+	Filter  string `json:"filter"`
+	Router  string `json:"router"`
+	Course  string `json:"course"`
+}
+
+// lrs takes every statement.
+type lrs struct {
+	*httptest.Server
+	mu  sync.Mutex
+	all []arrival
+	ids map[string]map[string]int // path → id → times
+}
+
+func newLRS(t *testing.T) *lrs {
+	l := &lrs{ids: map[string]map[string]int{}}
+	l.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		var list []arrival
+		if len(body) > 0 && body[0] == '{' {
+			body = []byte("[" + string(body) + "]")
+		}
+		if err := json.Unmarshal(body, &list); err != nil {
+			list = []arrival{{ID: err.Error()}}
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		for _, a := range list {
+			a.path = strings.Split(r.URL.Path, "/")[1]
+			l.all = append(l.all, a)
+			if l.ids[a.path] == nil {
+				l.ids[a.path] = map[string]int{}
+			}
+			l.ids[a.path][a.ID]++
+		}
+	}))
+	t.Cleanup(l.Close)
+	return l
+}
+
+// count is how many statements have come on paths, and how many of them more than once.
+func (l *lrs) count(paths ...string) (unique, repeated int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := map[string]int{}
+	for _, p := range paths {
+		for id, n := range l.ids[p] {
+			all[id] += n
+		}
+	}
+	for _, n := range all {
+		if n > 1 {
+			repeated++
+		}
+	}
+	return len(all), repeated
+}
+
+// serving is a daemon with its files.
+type serving struct {
+	t       *testing.T
+	dir     string
+	version int
+}
+
+func newServing(t *testing.T) *serving { return &serving{t: t, dir: t.TempDir()} }
+
+func (s *serving) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
+
+func (s *serving) write(name, text string) {
+	s.t.Helper()
+	require.NoError(s.t, os.MkdirAll(filepath.Dir(s.path(name)), 0o755))
+	require.NoError(s.t, os.WriteFile(s.path(name), []byte(text), 0o600))
+}
+
+// files are those of one version of a site.
+func files(version int, routers string) map[string]string {
+	return map[string]string{
+		"erbd.yaml": "nats: {store: data, listen: '127.0.0.1:0', sync_always: false}\nhttp: {listen: '127.0.0.1:0'}\n" +
+			"mappings: mappings\nfilters: filters\nrouters: routers.yaml\nlookup: {path: lms.json, unknown_users: pseudonym}\nxapi: {names: [play]}\n",
+		"mappings/xapi/play.yaml": fmt.Sprintf("version: 1\nbackend: xapi\nevents:\n  play: {}\nstatement:\n  id: ${get(\"data.id\")}\n  mapping: v%d\n  again: v%d\n"+
+			"  course: ${course_name(get(\"context.course_id\"))}\n  filter:\n    $filter: xapi.test.filter\n    $value: v%d\n", version, version, version),
+		"filters/f.yaml": fmt.Sprintf("version: 1\nbackend: xapi\nfilters:\n  - at: xapi.test.filter\n    value: v%d\n", version),
+		"routers.yaml":   routers,
+		"lms.json":       fmt.Sprintf(`{"users": [], "courses": [{"id": "course-v1:a+b+c", "display_name": "v%d"}]}`, version),
+	}
+}
+
+// publishConfigMap puts all files in place at once, as Kubernetes does it for a ConfigMap: by turning one link.
+func (s *serving) publishConfigMap(all map[string]string) {
+	s.t.Helper()
+	s.version++
+	folder := fmt.Sprintf("..v%d", s.version)
+	for name, text := range all {
+		s.write(folder+"/"+name, text)
+	}
+	require.NoError(s.t, os.Symlink(folder, s.path("..data_tmp")))
+	require.NoError(s.t, os.Rename(s.path("..data_tmp"), s.path("..data")))
+	if s.version == 1 {
+		for _, name := range []string{"erbd.yaml", "mappings", "filters", "routers.yaml", "lms.json"} {
+			require.NoError(s.t, os.Symlink(filepath.Join("..data", name), s.path(name)))
+		}
+	}
+	require.NoError(s.t, os.RemoveAll(s.path(fmt.Sprintf("..v%d", s.version-2))))
+}
+
+// lines is a log.
+type lines struct {
+	t  *testing.T
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// newApp is what run makes of a command line.
+func (s *serving) newApp(log io.Writer, set ...string) *app {
+	a := &app{stdout: io.Discard, stderr: log, lookupEnv: os.LookupEnv, configFile: s.path("erbd.yaml"), running: true}
+	a.sources.Options = source.Options{LookupEnv: a.lookupEnv, Connect: a.connectLookups, Health: a.lookupHealth}
+	for _, text := range set {
+		require.NoError(s.t, (&setFlag{a}).Set(text))
+	}
+	return a
+}
+
+// start runs a daemon; stop stops it and waits.
+func (s *serving) start(set ...string) (srv *server, log *lines, stop func()) {
+	s.t.Helper()
+	log = &lines{t: s.t}
+	a := s.newApp(log, set...)
+	srv, err := a.newServer(s.t.Context())
+	require.NoError(s.t, err)
+	srv.quiet = 20 * time.Millisecond
+	ctx, cancel := context.WithCancel(s.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- srv.run(ctx) }()
+	var once sync.Once
+	stop = func() {
+		once.Do(func() {
+			cancel()
+			assert.NoError(s.t, <-done)
+			assert.NoError(s.t, a.sources.Close())
+			if s.t.Failed() {
+				s.t.Log(log.String())
+			}
+		})
+	}
+	s.t.Cleanup(stop)
+	return srv, log, stop
+}
+
+func (s *serving) until(what string, ok func() bool) {
+	s.t.Helper()
+	require.Eventually(s.t, ok, patience, 5*time.Millisecond, what)
+}
+
+// feed publishes events with ids until stop is called, which returns how many there are.
+func (s *serving) feed(srv *server, every time.Duration, event func(n int) string) (stop func() int) {
+	s.t.Helper()
+	nc, err := nats.Connect(srv.NATS())
+	require.NoError(s.t, err)
+	js, err := jetstream.New(nc)
+	require.NoError(s.t, err)
+	n, quit, done := 0, make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+			if _, err := js.Publish(context.Background(), "erb.raw.lms", []byte(event(n+1))); !assert.NoError(s.t, err) {
+				return
+			}
+			n++
+		}
+	}()
+	return func() int {
+		close(quit)
+		<-done
+		nc.Close()
+		return n
+	}
+}
+
+func play(n int) string {
+	return fmt.Sprintf(`{"name":"play","timestamp":"2026-03-02T10:00:00Z","context":{"course_id":"course-v1:a+b+c"},"data":{"id":"e%d"}}`, n)
+}
+
+func get(t *testing.T, srv *server, path string) string {
+	t.Helper()
+	out, err := ask(http.MethodGet, "http://"+srv.HTTP()+path, nil)
+	require.NoError(t, err)
+	return string(out)
+}
+
+// TestManyEdits turns 200 versions of all files live while events flow, every tenth of them broken in one file.
+func TestManyEdits(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	const edits = 200
+	store := newLRS(t)
+	s := newServing(t)
+	routers := func(v int) string {
+		list := []any{map[string]any{
+			// A change of path, batch and retry now and then, beside that of an override in each version.
+			"name": "main", "url": fmt.Sprintf("%s/%c", store.URL, 'a'+v/10%2), "override_args": map[string]string{"router": fmt.Sprintf("v%d", v)},
+			"batch": map[string]any{"enabled": v/20%2 == 1, "size": 5 + v/20, "interval": 0.1}, "retry": map[string]any{"max_retries": v / 30, "countdown": 0.1},
+		}}
+		if v/7%2 == 1 { // it comes and goes
+			list = append(list, map[string]any{"name": "extra", "url": store.URL + "/extra", "override_args": map[string]string{"router": fmt.Sprintf("v%d", v)}})
+		}
+		b, err := json.Marshal(map[string]any{"xapi": list})
+		require.NoError(t, err)
+		return string(b)
+	}
+	s.publishConfigMap(files(0, routers(0)))
+	srv, _, stop := s.start()
+	published := s.feed(srv, 2*time.Millisecond, play)
+	s.until("events flow", func() bool { n, _ := store.count("a"); return n > 20 })
+
+	breaks := []string{"mappings/xapi/play.yaml", "filters/f.yaml", "routers.yaml", "lms.json", "erbd.yaml"}
+	var slowest time.Duration
+	for v := 1; v <= edits; v++ {
+		snap := srv.Snapshot()
+		all := files(v, routers(v))
+		broken := v%10 == 0
+		if broken {
+			name := breaks[v/10%len(breaks)]
+			all[name] += "\n  : ["
+		}
+		began := time.Now()
+		s.publishConfigMap(all)
+		if broken {
+			s.until("the fault is shown", func() bool { return srv.Status(t.Context()).Fault != "" })
+			require.Same(t, snap, srv.Snapshot(), "a bad reload leaves the very same snapshot")
+			continue
+		}
+		s.until("the change is live", func() bool { return srv.Snapshot() != snap })
+		slowest = max(slowest, time.Since(began))
+		s.until("no fault is left", func() bool { return srv.Status(t.Context()).Fault == "" })
+	}
+	n := published()
+	t.Logf("%d events during %d edits; the slowest was live after %s", n, edits, slowest)
+	s.until("all arrive", func() bool { got, _ := store.count("a", "b"); return got >= n })
+	s.until("the counters agree", func() bool {
+		st := srv.Status(t.Context())
+		for _, r := range st.Routers {
+			if r.Waiting > 0 || r.Open != 0 {
+				return false
+			}
+		}
+		return st.Agree && st.Backends[0].Accepted == uint64(n)
+	})
+	got, repeated := store.count("a", "b")
+	assert.Equal(t, n, got)
+	assert.Zero(t, repeated)
+	extra, repeated := store.count("extra")
+	assert.NotZero(t, extra)
+	assert.Zero(t, repeated)
+	versions := map[string]bool{}
+	for _, a := range store.all {
+		require.NotEmpty(t, a.Mapping)
+		require.Equal(t, arrival{a.path, a.ID, a.Mapping, a.Mapping, a.Mapping, a.Mapping, a.Mapping}, a, "a statement is made by one version of all files")
+		versions[a.Mapping] = true
+	}
+	t.Logf("statements of %d versions", len(versions))
+	for v := 10; v <= edits; v += 10 {
+		assert.False(t, versions[fmt.Sprintf("v%d", v)], "a broken version made a statement")
+	}
+	stop()
+	store.Close()
+	http.DefaultClient.CloseIdleConnections()
+	goleak.VerifyNone(t, before)
+}
+
+// TestRemembered starts with a broken file.
+func TestRemembered(t *testing.T) {
+	store := newLRS(t)
+	s := newServing(t)
+	routers := fmt.Sprintf(`{"xapi": [{"name": "main", "url": "%s/a", "override_args": {"router": "v1"}}]}`, store.URL)
+	good := files(1, routers)
+	for name, text := range good {
+		s.write(name, text)
+	}
+
+	// Nothing is remembered yet.
+	broken := []string{"routers.yaml", "mappings/xapi/play.yaml", "lms.json"}
+	for _, name := range broken {
+		s.write(name, good[name]+"\n  : [")
+	}
+	_, err := s.newApp(io.Discard).newServer(t.Context())
+	require.Error(t, err)
+	for _, name := range broken {
+		assert.Contains(t, spelled(err).Error(), filepath.Base(name)+":", "all faults are told")
+		s.write(name, good[name])
+	}
+	srv, _, stop := s.start()
+	hash := srv.Snapshot().Hash
+	stop()
+	for _, name := range []string{"routers.yaml", "mappings/xapi/play.yaml", "filters/f.yaml", "lms.json", "erbd.yaml"} {
+		t.Run(name, func(t *testing.T) {
+			s := &serving{t: t, dir: s.dir}
+			s.write(name, good[name]+"\n  : [")
+			srv, log, stop := s.start()
+			assert.Equal(t, hash, srv.Snapshot().Hash, "the very configuration from before")
+			assert.Contains(t, log.String(), "the configuration is not used: erbd starts with the one that worked last")
+			assert.Contains(t, log.String(), filepath.Base(name)+":")
+			n, _ := store.count("a")
+			published := s.feed(srv, time.Millisecond, func(i int) string { return play(n + i) })
+			s.until("it works", func() bool { got, _ := store.count("a"); return got > n })
+			published()
+			for _, page := range []string{"/status", "/readyz"} {
+				body := get(t, srv, page)
+				assert.Contains(t, body, `"fault":`, page)
+				assert.Contains(t, body, filepath.Base(name)+":", page)
+				assert.Contains(t, body, `"remembered":"20`, page)
+				assert.Contains(t, body, "200 OK", page)
+			}
+			metrics := get(t, srv, "/metrics")
+			assert.Contains(t, metrics, "erb_config_last_reload_successful 0")
+			assert.Contains(t, metrics, `erb_config_hash{hash="`+hash+`"} 1`)
+			assert.Contains(t, metrics, `erb_config_reloads_total{result="bad"} 1`)
+			var text strings.Builder
+			st := srv.Status(t.Context())
+			require.NoError(t, writeStatus(&text, &st))
+			assert.Contains(t, text.String(), "remembered from before the start")
+
+			// The files are watched on.
+			snap := srv.Snapshot()
+			s.write(name, good[name])
+			s.until("the fault is gone", func() bool { return srv.Status(t.Context()).Fault == "" })
+			if name != "lms.json" { // its time has changed
+				assert.Same(t, snap, srv.Snapshot(), "the same files as before are no change")
+			}
+			assert.Zero(t, srv.Status(t.Context()).Remembered)
+			hash = srv.Snapshot().Hash
+			stop()
+		})
+	}
+
+	// Without a folder for it nothing is remembered; what is remembered may be of no use either.
+	s.write("routers.yaml", "{xapi: [}")
+	_, err = s.newApp(io.Discard, "state=off").newServer(t.Context())
+	require.ErrorContains(t, err, "1 fault in the routers")
+	copies, err := filepath.Glob(s.path("data/last-good-*"))
+	require.NoError(t, err)
+	require.Len(t, copies, 1)
+	require.NoError(t, os.RemoveAll(copies[0]))
+	_, err = s.newApp(io.Discard).newServer(t.Context())
+	require.ErrorContains(t, err, "the configuration that worked last cannot be used either")
+}
+
+// TestSettingsThatNeedRestart changes some with some that do not, and a path, whose new file is watched from then on.
+func TestSettingsThatNeedRestart(t *testing.T) {
+	store := newLRS(t)
+	s := newServing(t)
+	routers := func(v int) string {
+		return fmt.Sprintf(`{"xapi": [{"name": "main", "url": "%s/a", "override_args": {"router": "v%d"}}]}`, store.URL, v)
+	}
+	good := files(1, routers(1))
+	for name, text := range good {
+		s.write(name, text)
+	}
+	srv, log, _ := s.start()
+	s.until("it serves", func() bool { return srv.Status(t.Context()).Ready })
+	loads := func() string {
+		_, after, _ := strings.Cut(get(t, srv, "/metrics"), "erb_config_reloads_total{result=\"good\"} ")
+		n, _, _ := strings.Cut(after, "\n")
+		return n
+	}
+	first := loads()
+	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+	s.until("a hang-up reloads", func() bool { return loads() != first })
+
+	s.write("other.yaml", routers(2))
+	changed := strings.NewReplacer("routers: routers.yaml", "routers: other.yaml", "listen: '127.0.0.1:0'}\nmappings", "listen: 'off'}\nmappings", "xapi: {", "caliper: {enabled: true}\nxapi: {")
+	s.write("erbd.yaml", changed.Replace(good["erbd.yaml"]))
+	s.until("the rest is applied", func() bool { return srv.Snapshot().Settings.Routers == s.path("other.yaml") })
+	s.until("it is said", func() bool { return len(srv.Status(t.Context()).Restart) > 0 })
+	assert.Equal(t, []string{"http.listen", "caliper.enabled"}, srv.Status(t.Context()).Restart)
+	assert.Contains(t, get(t, srv, "/readyz"), `"restart":["http.listen","caliper.enabled"]`)
+	assert.Contains(t, get(t, srv, "/metrics"), "erb_config_restart_settings 2")
+	s.until("it is logged", func() bool { return strings.Contains(log.String(), `settings="http.listen, caliper.enabled"`) })
+	out, err := ask(http.MethodPost, "http://"+srv.HTTP()+"/-/reload", nil)
+	require.NoError(t, err)
+	assert.Contains(t, string(out), `"restart":["http.listen","caliper.enabled"]`)
+	assert.Equal(t, 1, strings.Count(log.String(), "settings that need a restart"), "once")
+
+	snap := srv.Snapshot()
+	s.write("other.yaml", routers(3))
+	s.until("the new file is watched", func() bool { return srv.Snapshot() != snap })
+
+	s.write("erbd.yaml", good["erbd.yaml"])
+	s.until("nothing needs a restart", func() bool { return len(srv.Status(t.Context()).Restart) == 0 })
+	assert.Contains(t, get(t, srv, "/metrics"), "erb_config_restart_settings 0")
+	var st daemon.Status
+	_, body, _ := strings.Cut(get(t, srv, "/status"), "\n")
+	require.NoError(t, json.Unmarshal([]byte(body), &st))
+	assert.Empty(t, st.Restart)
+}
