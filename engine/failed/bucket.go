@@ -127,7 +127,7 @@ func (s *Store) Put(ctx context.Context, r *Record) error {
 	c := *r
 	c.Version = recordVersion
 	for {
-		b, err := json.Marshal(&c)
+		b, err := marshal(&c)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrRecord, err)
 		}
@@ -210,6 +210,16 @@ func (s *Store) keys(ctx context.Context, filter Filter) ([]string, error) {
 		return nil, fmt.Errorf("list the failed events: %w", err)
 	}
 	return keys, nil
+}
+
+// Count returns the number of records. It costs one look where there are none, and else a list of the keys.
+func (s *Store) Count(ctx context.Context) (uint64, error) {
+	records, _, _, err := s.Usage(ctx)
+	if err != nil || records == 0 {
+		return 0, err
+	}
+	keys, err := s.keys(ctx, Filter{})
+	return uint64(len(keys)), err
 }
 
 // Usage returns the number of records (with marks of removal), the bytes of the bucket and their bound, 0 for none.

@@ -1,6 +1,7 @@
 package failed
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -82,4 +83,15 @@ func (f Filter) keys() string {
 
 func (f Filter) match(r *Record) bool {
 	return (f.Name == "" || f.Name == r.Name) && (f.Before.IsZero() || r.Last.Before(f.Before)) && (f.Since.IsZero() || !r.Last.Before(f.Since))
+}
+
+// marshal writes a record without the escapes that HTML wants: they would make it several times larger.
+func marshal(r *Record) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(r); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

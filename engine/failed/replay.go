@@ -2,7 +2,6 @@ package failed
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -49,7 +48,7 @@ func (s *Store) Replay(ctx context.Context, key string, lease time.Duration, sen
 	ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err == nil && a.Delivered {
-		err := s.kv.Purge(ctx, key, jetstream.LastRevision(e.Revision))
+		err := s.kv.Purge(ctx, key, jetstream.LastRevision(e.Revision), jetstream.PurgeTTL(markers))
 		if err != nil {
 			return true, fmt.Errorf("remove the delivered event %q: %w", key, err)
 		}
@@ -69,7 +68,7 @@ func (s *Store) Replay(ctx context.Context, key string, lease time.Duration, sen
 
 // update writes an entry over the revision that was read.
 func (s *Store) update(ctx context.Context, e *Entry) error {
-	b, err := json.Marshal(&e.Record)
+	b, err := marshal(&e.Record)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrRecord, err)
 	}
@@ -97,7 +96,7 @@ func (s *Store) Purge(ctx context.Context, filter Filter) (int, error) {
 		if e.Record.Lease.After(time.Now()) {
 			return nil
 		}
-		err := s.kv.Purge(ctx, e.Key, jetstream.LastRevision(e.Revision))
+		err := s.kv.Purge(ctx, e.Key, jetstream.LastRevision(e.Revision), jetstream.PurgeTTL(markers))
 		switch {
 		case err == nil:
 			n++

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -140,8 +141,13 @@ func (e *Embedded) Close() error {
 type serverLog struct{ l *slog.Logger }
 
 func (s *serverLog) Noticef(f string, v ...any) { s.l.Debug("nats: " + fmt.Sprintf(f, v...)) }
-func (s *serverLog) Warnf(f string, v ...any)   { s.l.Warn("nats: " + fmt.Sprintf(f, v...)) }
-func (s *serverLog) Fatalf(f string, v ...any)  { s.l.Error("nats: " + fmt.Sprintf(f, v...)) }
-func (s *serverLog) Errorf(f string, v ...any)  { s.l.Error("nats: " + fmt.Sprintf(f, v...)) }
-func (s *serverLog) Debugf(string, ...any)      {}
-func (s *serverLog) Tracef(string, ...any)      {}
+func (s *serverLog) Warnf(f string, v ...any) {
+	if strings.HasPrefix(f, "Maximum payloads over") {
+		return // chosen: DefaultMaxPayload must exceed the largest event
+	}
+	s.l.Warn("nats: " + fmt.Sprintf(f, v...))
+}
+func (s *serverLog) Fatalf(f string, v ...any) { s.l.Error("nats: " + fmt.Sprintf(f, v...)) }
+func (s *serverLog) Errorf(f string, v ...any) { s.l.Error("nats: " + fmt.Sprintf(f, v...)) }
+func (s *serverLog) Debugf(string, ...any)     {}
+func (s *serverLog) Tracef(string, ...any)     {}
