@@ -16,6 +16,7 @@ import (
 	"github.com/erbd/erbd/engine/daemon"
 	"github.com/erbd/erbd/engine/lastgood"
 	"github.com/erbd/erbd/engine/lookup/source"
+	"github.com/erbd/erbd/engine/route"
 	"github.com/erbd/erbd/engine/watch"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
@@ -50,6 +51,9 @@ func (l *loader) load(ctx context.Context) (*daemon.Snapshot, error) {
 	snap, s, err := l.stable(ctx)
 	switch {
 	case err == nil:
+		if !l.started {
+			snap.Removed = l.removed(s, snap.Routers)
+		}
 		return snap, nil
 	case l.started:
 		return nil, spelled(err)
@@ -57,6 +61,27 @@ func (l *loader) load(ctx context.Context) (*daemon.Snapshot, error) {
 		s = l.running
 	}
 	return l.recall(s, err)
+}
+
+// removed are the routers that are remembered but not in the file any more, as far as they can still be used.
+func (l *loader) removed(s *config.Settings, now *route.Set) (gone []*route.Router) {
+	if l.state == "" {
+		return nil
+	}
+	c, err := lastgood.Open(l.state)
+	if err != nil || c.Files.Routers == "" {
+		return nil
+	}
+	before, err := l.a.parseRouters(s, c.Files.Routers)
+	if err != nil {
+		return nil
+	}
+	for _, r := range before.All() {
+		if !slices.ContainsFunc(now.Backend(r.Backend), func(other *route.Router) bool { return other.Name == r.Name }) {
+			gone = append(gone, r)
+		}
+	}
+	return gone
 }
 
 // recallSettings returns the settings that are remembered, in place of those that are at fault; nil where there are

@@ -141,6 +141,11 @@ func TestExhaustedEvents(t *testing.T) {
 		return nil
 	}))
 	require.ElementsMatch(t, []string{enrollment(1), enrollment(2)}, events)
+	// What is sent again or given up is not counted any more.
+	removed, err := d.store.Purge(t.Context(), failed.Filter{})
+	require.NoError(t, err)
+	require.Equal(t, 2, removed)
+	require.Zero(t, d.Status(t.Context()).Failed)
 }
 
 // Refusals that are final are not tried again.

@@ -160,7 +160,7 @@ func (d *Daemon) Status(ctx context.Context) Status {
 		// the work on an external server.
 		s.Agree = s.Agree && (r.Waiting > 0 || r.Open <= 0 || d.opt.Settings.NATS.URL != "")
 	}
-	if records, _, _, err := d.store.Usage(ctx); err == nil {
+	if records, err := d.store.Count(ctx); err == nil {
 		s.Failed = records
 	}
 	if st, err := d.js.Stream(ctx, stream.BadStream); err == nil {

@@ -113,6 +113,39 @@ func (ls *lanes) apply(ctx context.Context, snap *Snapshot) error {
 	return nil
 }
 
+// drain starts workers for the routers that were removed before the start and for which something waits.
+func (ls *lanes) drain(ctx context.Context, snap *Snapshot) error {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, r := range snap.Removed {
+		k := lane{r.Backend, r.Name}
+		if ls.running[k] != nil || snap.backend(r.Backend) == nil || !ls.waits(ctx, k) {
+			continue
+		}
+		sensor := snap.Settings.Caliper.SensorID
+		c, err := ls.client(r, sensor)
+		if err != nil {
+			return err
+		}
+		if err := ls.start(ctx, k, r, sensor, c); err != nil {
+			return err
+		}
+		ls.running[k].removed = time.Now()
+		ls.log.Info("router removed before the start: what waits for it is still delivered", "backend", k.backend, "router", k.router)
+	}
+	return nil
+}
+
+// waits reports whether anything waits for a router, or may: true where the server does not answer.
+func (ls *lanes) waits(ctx context.Context, k lane) bool {
+	c, err := ls.js.Consumer(ctx, stream.OutStream, stream.DeliverDurable(k.backend, k.router))
+	if err != nil {
+		return !errors.Is(err, jetstream.ErrConsumerNotFound)
+	}
+	info := c.CachedInfo()
+	return info.NumPending > 0 || info.NumAckPending > 0
+}
+
 func wanted(snap *Snapshot, k lane) bool {
 	for _, r := range snap.Routers.Backend(k.backend) {
 		if r.Name == k.router {
@@ -219,15 +252,8 @@ func (ls *lanes) retire(ctx context.Context, inUse func(lane) bool) {
 		if run.removed.IsZero() || inUse(k) {
 			continue
 		}
-		c, err := ls.js.Consumer(ctx, stream.OutStream, stream.DeliverDurable(k.backend, k.router))
-		switch {
-		case errors.Is(err, jetstream.ErrConsumerNotFound):
-		case err != nil:
+		if ls.waits(ctx, k) {
 			continue
-		default:
-			if info := c.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
-				continue
-			}
 		}
 		run.stop()
 		<-run.done

@@ -24,6 +24,9 @@ type Snapshot struct {
 	// Lookups is the source of users and courses where it is on a server, shown in status and metrics; nil where
 	// there is none.
 	Lookups Lookups
+	// Removed are routers that left the file before the start; they deliver what waits for them. Only those of the
+	// first snapshot count.
+	Removed []*route.Router
 	// Restart are the settings that changed but need a restart; the snapshot has the values before.
 	Restart []string
 	// Fault, where set, is why this is not made of the files as they are but of a copy that was remembered at the
