@@ -16,7 +16,6 @@ import (
 	"github.com/erbd/erbd/engine/daemon"
 	"github.com/erbd/erbd/engine/lastgood"
 	"github.com/erbd/erbd/engine/lookup/source"
-	"github.com/erbd/erbd/engine/route"
 	"github.com/erbd/erbd/engine/watch"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
@@ -61,27 +60,6 @@ func (l *loader) load(ctx context.Context) (*daemon.Snapshot, error) {
 		s = l.running
 	}
 	return l.recall(s, err)
-}
-
-// removed are the routers that are remembered but not in the file any more, as far as they can still be used.
-func (l *loader) removed(s *config.Settings, now *route.Set) (gone []*route.Router) {
-	if l.state == "" {
-		return nil
-	}
-	c, err := lastgood.Open(l.state)
-	if err != nil || c.Files.Routers == "" {
-		return nil
-	}
-	before, err := l.a.parseRouters(s, c.Files.Routers)
-	if err != nil {
-		return nil
-	}
-	for _, r := range before.All() {
-		if !slices.ContainsFunc(now.Backend(r.Backend), func(other *route.Router) bool { return other.Name == r.Name }) {
-			gone = append(gone, r)
-		}
-	}
-	return gone
 }
 
 // recallSettings returns the settings that are remembered, in place of those that are at fault; nil where there are
@@ -226,6 +204,9 @@ func (l *loader) inForce(snap *daemon.Snapshot) {
 	unchanged := func() bool { return l.looked.Same(watch.Look(paths)) }
 	err := lastgood.ErrChanged
 	if unchanged() {
+		if err := l.keepLeaving(snap.Routers); err != nil {
+			l.log.Warn("routers that were removed are forgotten at the next start", "error", err)
+		}
 		err = lastgood.Save(l.state, l.files, snap.Hash, unchanged)
 	}
 	switch {

@@ -185,7 +185,10 @@ func TestRouterRemovedWhileStopped(t *testing.T) {
 	}
 	srv, _, stop := s.start()
 	published := s.feed(srv, time.Millisecond, play)
-	s.until("events wait", func() bool { return srv.Status(t.Context()).Routers[0].Waiting > 20 })
+	s.until("events wait", func() bool {
+		routers := srv.Status(t.Context()).Routers
+		return len(routers) > 0 && routers[0].Waiting > 20
+	})
 	n := published()
 	s.until("all are transformed", func() bool { return srv.Status(t.Context()).Backends[0].Accepted == uint64(n) })
 	stop()
@@ -200,6 +203,40 @@ func TestRouterRemovedWhileStopped(t *testing.T) {
 	got, repeated := store.count("old")
 	assert.Equal(t, n, got)
 	assert.Zero(t, repeated)
+}
+
+// TestRouterRemovedThenRestarted delivers what waits for a router that left the file while the daemon ran, after two
+// starts before the record store is up again.
+func TestRouterRemovedThenRestarted(t *testing.T) {
+	store := newLRS(t)
+	store.down.Store(true)
+	s := newServing(t)
+	for name, text := range files(1, fmt.Sprintf(`{"xapi": [{"name": "old", "url": "%s/old", "retry": {"max_retries": 1000, "countdown": 0.1}}]}`, store.URL)) {
+		s.write(name, text)
+	}
+	srv, _, stop := s.start()
+	published := s.feed(srv, time.Millisecond, play)
+	s.until("events wait", func() bool {
+		routers := srv.Status(t.Context()).Routers
+		return len(routers) > 0 && routers[0].Waiting > 20
+	})
+	n := published()
+	s.until("all are transformed", func() bool { return srv.Status(t.Context()).Backends[0].Accepted == uint64(n) })
+	s.write("routers.yaml", fmt.Sprintf(`{"xapi": [{"name": "new", "url": "%s/new"}]}`, store.URL))
+	s.until("it is removed", func() bool {
+		for _, r := range srv.Status(t.Context()).Routers {
+			if r.Name == "old" {
+				return r.Removed
+			}
+		}
+		return false
+	})
+	stop()
+	_, _, stop = s.start()
+	stop()
+	store.down.Store(false)
+	srv, _, _ = s.start()
+	s.until("all arrive", func() bool { got, _ := store.count("old"); return got == n })
 }
 
 // TestSettingsThatNeedRestart changes some with some that do not, and a path, whose new file is watched from then on.
