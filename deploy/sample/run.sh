@@ -8,7 +8,14 @@ here=$(dirname "$0")
 sink=$!
 "$erbd" serve --config "$here/erbd.yaml" &
 serve=$!
-trap 'kill $serve 2>/dev/null; wait $serve 2>/dev/null; kill $sink 2>/dev/null; wait $sink 2>/dev/null; exit 0' INT TERM
+stop() {
+  kill $serve 2>/dev/null || true
+  wait $serve 2>/dev/null || true
+  kill $sink 2>/dev/null || true
+  wait $sink 2>/dev/null || true
+  exit 0
+}
+trap stop INT TERM
 
 ready=
 for _ in $(seq 100); do
