@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/stream"
 )
 
@@ -33,7 +34,7 @@ it prints what those messages hold, which may be personal data.`,
 			for _, arg := range args {
 				n, err := strconv.ParseUint(arg, 10, 64)
 				if err != nil {
-					return misuse(fmt.Errorf("%q is no number of a message", arg), `"erbd failed bad" lists them`)
+					return cli.Misuse(fmt.Errorf("%q is no number of a message", arg), `"erbd failed bad" lists them`)
 				}
 				numbers = append(numbers, n)
 			}
@@ -69,7 +70,7 @@ func (a *app) failedBad(ctx context.Context, numbers []uint64, output string) er
 	missing := slices.Clone(numbers)
 	for m, err := range stream.AllAside(ctx, b.js) {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			return fail(err, "erbd serve makes it: start it once with the same settings")
+			return cli.Fail(err, "erbd serve makes it: start it once with the same settings")
 		}
 		if err != nil {
 			return err
@@ -89,7 +90,7 @@ func (a *app) failedBad(ctx context.Context, numbers []uint64, output string) er
 		return err
 	}
 	if len(missing) > 0 {
-		return fail(fmt.Errorf("there is no message %d", missing[0]), `"erbd failed bad" lists them`)
+		return cli.Fail(fmt.Errorf("there is no message %d", missing[0]), `"erbd failed bad" lists them`)
 	}
 	return nil
 }
@@ -110,7 +111,7 @@ func writeBad(w io.Writer, list []badRow, output string) error {
 		fmt.Fprintf(t, "%d\t%s\t%s\t%d\t%s\n", r.Number, r.Time.Format(time.RFC3339), safe(r.Subject), r.Bytes, safe(r.Reason))
 	}
 	if len(list) == 0 || list[0].Data == nil {
-		fmt.Fprintf(t, "%s kept aside\n", plural(len(list), "message"))
+		fmt.Fprintf(t, "%s kept aside\n", cli.Plural(len(list), "message"))
 	}
 	return t.Flush()
 }

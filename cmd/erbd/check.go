@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/lookup"
@@ -90,9 +91,9 @@ func (c *checks) add(name string, err error, format string, args ...any) {
 }
 
 func faultsOf(err error) diag.List {
-	var f *failure
-	if errors.As(err, &f) && len(f.faults) > 0 {
-		return f.faults
+	var f *cli.Failure
+	if errors.As(err, &f) && len(f.Faults) > 0 {
+		return f.Faults
 	}
 	return diag.FromError(err)
 }
@@ -100,8 +101,8 @@ func faultsOf(err error) diag.List {
 func (a *app) check(ctx context.Context, ping bool, output string) error {
 	c := &checks{}
 	s, err := a.settings()
-	var f *failure
-	if errors.As(err, &f) && f.usage {
+	var f *cli.Failure
+	if errors.As(err, &f) && f.Usage {
 		return err
 	}
 	file := a.configFile
@@ -143,7 +144,7 @@ func (a *app) check(ctx context.Context, ping bool, output string) error {
 // checkParts checks all that the settings name.
 func (a *app) checkParts(ctx context.Context, c *checks, s *config.Settings, ping bool) {
 	if faults := s.ResolveSecrets(a.lookupEnv); faults.HasErrors() {
-		c.add("secrets", faulty("the secrets", faults), "")
+		c.add("secrets", cli.Faulty("the secrets", faults), "")
 	} else {
 		c.add("secrets", nil, "of the settings")
 	}
@@ -159,7 +160,7 @@ func (a *app) checkParts(ctx context.Context, c *checks, s *config.Settings, pin
 		a.checkMappings(c, s, backend, directory)
 	}
 	if len(enabled) == 0 {
-		c.add("backends", fail(errors.New("no backend is switched on"), "set xapi.enabled or caliper.enabled"), "")
+		c.add("backends", cli.Fail(errors.New("no backend is switched on"), "set xapi.enabled or caliper.enabled"), "")
 	}
 	routers, err := a.loadRouters(s)
 	detail := "no file, so nothing is delivered"
@@ -217,7 +218,7 @@ func (a *app) checkMappings(c *checks, s *config.Settings, backend string, direc
 			passed++
 		}
 	}
-	c.add("mappings "+backend, nil, "%s: %s of %d mapped are let through", from, plural(passed, "event name"), len(set.Names()))
+	c.add("mappings "+backend, nil, "%s: %s of %d mapped are let through", from, cli.Plural(passed, "event name"), len(set.Names()))
 }
 
 // countRouters tells how many routers there are and which serve no purpose.
@@ -226,7 +227,7 @@ func countRouters(set *route.Set, enabled []string) string {
 	for _, backend := range enabled {
 		used += len(set.Backend(backend))
 	}
-	text := plural(used, "router")
+	text := cli.Plural(used, "router")
 	if idle := len(set.All()) - used; idle > 0 {
 		text += fmt.Sprintf("; %d more of backends that are switched off", idle)
 	}
@@ -248,9 +249,9 @@ func (a *app) writeChecks(list []*checked) error {
 		state, detail := "ok", x.Detail
 		if !x.OK {
 			state, detail = "fault", x.Error
-			var f *failure
-			if errors.As(x.err, &f) && len(f.hints) > 0 {
-				detail += " (" + strings.Join(f.hints, "; ") + ")"
+			var f *cli.Failure
+			if errors.As(x.err, &f) && len(f.Hints) > 0 {
+				detail += " (" + strings.Join(f.Hints, "; ") + ")"
 			}
 			detail, _, _ = strings.Cut(detail, "\n")
 		}

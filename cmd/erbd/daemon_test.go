@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/sink"
 	"github.com/erbd/erbd/engine/stream"
 )
@@ -134,7 +135,7 @@ func TestPublishInterrupted(t *testing.T) {
 		return erbd(ctx, in, "publish", "--nats.url", server.URL(), "-")
 	}
 	code, _, stderr := publish(t.Context(), strings.NewReader(""))
-	assert.Equal(t, exitFailure, code)
+	assert.Equal(t, cli.ExitFailure, code)
 	assert.Contains(t, stderr, "the message server has no stream ERB_RAW\nhint: erbd serve makes it")
 
 	f, err := stream.Detect(t.Context(), nc, js)
@@ -155,7 +156,7 @@ func TestPublishInterrupted(t *testing.T) {
 		}
 	}()
 	code, stdout, stderr := publish(ctx, in)
-	assert.Equal(t, exitFailure, code)
+	assert.Equal(t, cli.ExitFailure, code)
 	assert.Contains(t, stdout, "published 1 events")
 	assert.Contains(t, stderr, "erbd: error: interrupted: everything before -:2 is published\nhint: run the command again")
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/deliver"
 	"github.com/erbd/erbd/engine/transform"
@@ -21,11 +22,11 @@ func (f *transformFlags) checkEnvelope() error {
 	case !f.envelope:
 		return nil
 	case f.backend != backendCaliper:
-		return misuse(errors.New("only Caliper events have envelopes"), "use --backend caliper with --envelope")
+		return cli.Misuse(errors.New("only Caliper events have envelopes"), "use --backend caliper with --envelope")
 	case f.outcomes:
-		return misuse(errors.New("--envelope and --outcomes exclude each other"), "leave one of them out")
+		return cli.Misuse(errors.New("--envelope and --outcomes exclude each other"), "leave one of them out")
 	case f.batch < 1:
-		return misuse(errors.New("--batch must be at least 1"))
+		return cli.Misuse(errors.New("--batch must be at least 1"))
 	}
 	return nil
 }

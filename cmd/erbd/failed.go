@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/failed"
 )
 
@@ -122,7 +123,7 @@ func newFailedListCmd(a *app) *cobra.Command {
 			}
 			if bad {
 				if f.isSet() {
-					return misuse(errors.New("--bad lists all messages and takes no filter"))
+					return cli.Misuse(errors.New("--bad lists all messages and takes no filter"))
 				}
 				return a.failedBad(cmd.Context(), nil, output)
 			}
@@ -161,7 +162,7 @@ func writeRows(w io.Writer, list []failedRow) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s\n", plural(len(list), "failed event"))
+	_, err := fmt.Fprintf(w, "%s\n", cli.Plural(len(list), "failed event"))
 	return err
 }
 
@@ -186,13 +187,6 @@ func writeArray[T any](w io.Writer, list []T) error {
 	return err
 }
 
-func plural(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return strconv.Itoa(n) + " " + what
-}
-
 func newFailedShowCmd(a *app) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
@@ -210,7 +204,7 @@ personal data.`,
 				for _, key := range keys {
 					e, err := store.Get(ctx, key)
 					if errors.Is(err, failed.ErrNotFound) {
-						return fail(err, `"erbd failed list" shows the keys`)
+						return cli.Fail(err, `"erbd failed list" shows the keys`)
 					}
 					if err != nil {
 						return err
@@ -286,7 +280,7 @@ retry has in its hands stay. The age is that of the last attempt.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if older.age == 0 && !f.isSet() && !all {
-				return misuse(errors.New("nothing says which events to remove"), "use --older-than 30d, a filter, or --all")
+				return cli.Misuse(errors.New("nothing says which events to remove"), "use --older-than 30d, a filter, or --all")
 			}
 			filter := f.filter()
 			if limit := time.Now().Add(-older.age); older.age > 0 && (filter.Before.IsZero() || limit.Before(filter.Before)) {
@@ -298,11 +292,11 @@ retry has in its hands stay. The age is that of the last attempt.`,
 					if err != nil {
 						return err
 					}
-					_, err = fmt.Fprintf(a.stdout, "would remove %s\n", plural(len(list), "failed event"))
+					_, err = fmt.Fprintf(a.stdout, "would remove %s\n", cli.Plural(len(list), "failed event"))
 					return err
 				}
 				n, err := store.Purge(ctx, filter)
-				if _, writeErr := fmt.Fprintf(a.stdout, "removed %s\n", plural(n, "failed event")); err == nil {
+				if _, writeErr := fmt.Fprintf(a.stdout, "removed %s\n", cli.Plural(n, "failed event")); err == nil {
 					err = writeErr
 				}
 				return err

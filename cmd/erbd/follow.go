@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/event"
 	"github.com/erbd/erbd/engine/follow"
@@ -25,9 +26,9 @@ func (a *app) follow(ctx context.Context, f *publishFlags, args []string) error 
 	}
 	switch {
 	case len(args) != 1 || args[0] == "-":
-		return misuse(errors.New("--follow needs exactly one log"), "start one process for each log")
+		return cli.Misuse(errors.New("--follow needs exactly one log"), "start one process for each log")
 	case f.again:
-		return misuse(errors.New("--again and --follow exclude each other"), "to send the log anew, remove the state file")
+		return cli.Misuse(errors.New("--again and --follow exclude each other"), "to send the log anew, remove the state file")
 	}
 	s, err := a.settings()
 	if err != nil {
@@ -55,7 +56,7 @@ func (a *app) follow(ctx context.Context, f *publishFlags, args []string) error 
 	})
 	switch {
 	case errors.Is(err, follow.ErrLocked):
-		return fail(err, "one process follows a log; for another log name another --state")
+		return cli.Fail(err, "one process follows a log; for another log name another --state")
 	case err != nil:
 		return err
 	}

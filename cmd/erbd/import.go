@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/route"
 )
 
@@ -42,7 +43,7 @@ or changed go to standard error.`,
 
 func (a *app) importRouters(in, out, secrets string, force bool) error {
 	if out != "" && out == secrets {
-		return misuse(errors.New("routers and secrets need a file each"))
+		return cli.Misuse(errors.New("routers and secrets need a file each"))
 	}
 	var src []byte
 	var err error
@@ -60,7 +61,7 @@ func (a *app) importRouters(in, out, secrets string, force bool) error {
 	}
 	for _, file := range []string{out, secrets} {
 		if _, err := os.Lstat(file); file != "" && !force && !errors.Is(err, fs.ErrNotExist) {
-			return fail(fmt.Errorf("%s exists; nothing was written", file), "use another name, or --force to overwrite")
+			return cli.Fail(fmt.Errorf("%s exists; nothing was written", file), "use another name, or --force to overwrite")
 		}
 	}
 	for _, note := range imported.Notes {
@@ -100,7 +101,7 @@ func (a *app) writeSecrets(path string, list []route.Variable, force bool) error
 	var b bytes.Buffer
 	for _, v := range list {
 		if strings.ContainsAny(v.Value, "\r\n\x00") {
-			return fail(fmt.Errorf("the value of %s has several lines, which NAME=value cannot hold; nothing was written", v.Name),
+			return cli.Fail(fmt.Errorf("the value of %s has several lines, which NAME=value cannot hold; nothing was written", v.Name),
 				"leave --secrets out, put that secret into a file and write ${file:PATH} into the routers file")
 		}
 		if !plainValue.MatchString(v.Value) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/lookup"
@@ -56,7 +57,7 @@ func (a *app) loadDirectory(s *config.Settings) (*lookup.Directory, error) {
 func loadTable(path string) (*lookup.Table, error) {
 	table, err := lookup.LoadFile(path)
 	if faults := diag.FromError(err); len(faults) > 0 {
-		return nil, faulty("the look-up file", faults)
+		return nil, cli.Faulty("the look-up file", faults)
 	}
 	return table, err
 }
@@ -81,7 +82,7 @@ func (a *app) loadMappings(s *config.Settings, backend string, directory *lookup
 	}
 	set, faults := mapping.Load(fsys, opt)
 	if faults.HasErrors() {
-		return nil, faulty("the mappings", faults)
+		return nil, cli.Faulty("the mappings", faults)
 	}
 	a.warn(faults)
 	return set, nil
@@ -94,7 +95,7 @@ func mappingFiles(dir, backend string) (fs.FS, error) {
 			_, err = fs.Stat(sub, ".")
 		}
 		if err != nil {
-			return nil, fail(fmt.Errorf("there are no embedded mappings for %s", backend), "name a folder: --mappings DIR")
+			return nil, cli.Fail(fmt.Errorf("there are no embedded mappings for %s", backend), "name a folder: --mappings DIR")
 		}
 		return sub, nil
 	}
@@ -103,9 +104,9 @@ func mappingFiles(dir, backend string) (fs.FS, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if _, err := os.Stat(dir); err != nil {
-			return nil, fail(fmt.Errorf("mappings: %w", err), `"erbd mappings export DIR" writes the embedded ones`)
+			return nil, cli.Fail(fmt.Errorf("mappings: %w", err), `"erbd mappings export DIR" writes the embedded ones`)
 		}
-		return nil, fail(fmt.Errorf("mappings: folder %s has no folder %s", dir, backend), `"erbd mappings export DIR" writes the embedded ones in the right places`)
+		return nil, cli.Fail(fmt.Errorf("mappings: folder %s has no folder %s", dir, backend), `"erbd mappings export DIR" writes the embedded ones in the right places`)
 	case err != nil:
 		return nil, fmt.Errorf("mappings: %w", err)
 	case !info.IsDir():

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/daemon"
 	"github.com/erbd/erbd/engine/lastgood"
@@ -66,7 +67,7 @@ func (l *loader) load(ctx context.Context) (*daemon.Snapshot, error) {
 // none. They are looked for where flags, variables or what can be read of the file say that the state is.
 func (a *app) recallSettings(fault error) *config.Settings {
 	file := a.settingsFile()
-	if f := (*failure)(nil); file == "" || errors.As(fault, &f) && f.usage {
+	if f := (*cli.Failure)(nil); file == "" || errors.As(fault, &f) && f.Usage {
 		return nil
 	}
 	content := readableSettings(file)
@@ -176,7 +177,7 @@ func (l *loader) recall(s *config.Settings, fault error) (*daemon.Snapshot, erro
 		snap, err = l.a.loadSnapshot(s, c.Files)
 	}
 	if err != nil {
-		return nil, joined(fault, fail(fmt.Errorf("the configuration that worked last cannot be used either: %w", err)))
+		return nil, joined(fault, cli.Fail(fmt.Errorf("the configuration that worked last cannot be used either: %w", err)))
 	}
 	snap.Fault, snap.Remembered = spelled(fault), c.Time
 	return snap, nil

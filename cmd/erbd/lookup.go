@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/lookup"
 	"github.com/erbd/erbd/engine/lookup/kv"
@@ -88,7 +89,7 @@ func (a *app) lookupLoad(ctx context.Context, path string, prune bool, output st
 	}
 	users, courses := table.Len()
 	if prune && users+courses == 0 {
-		return fail(fmt.Errorf("%s holds nobody, so --prune would delete all", path), "name the right file, or leave --prune out")
+		return cli.Fail(fmt.Errorf("%s holds nobody, so --prune would delete all", path), "name the right file, or leave --prune out")
 	}
 	b, err := a.connect(ctx, s, "erbd lookup load")
 	if err != nil {
@@ -104,7 +105,7 @@ func (a *app) lookupLoad(ctx context.Context, path string, prune bool, output st
 	})
 	stop()
 	if err != nil {
-		return fail(err, "run the command again to load the rest: what is there is not written again")
+		return cli.Fail(err, "run the command again to load the rest: what is there is not written again")
 	}
 	if output == "json" {
 		return json.NewEncoder(a.stdout).Encode(map[string]int{
@@ -185,14 +186,14 @@ func (a *app) checkLookups(ctx context.Context) error {
 
 // explainLookup adds hints to errors of look-ups.
 func explainLookup(err error) error {
-	var f *failure
+	var f *cli.Failure
 	switch {
 	case err == nil, errors.As(err, &f):
 		return err
 	case errors.Is(err, kv.ErrNoBucket):
-		return fail(err, `"erbd lookup load FILE" makes and fills the buckets`)
+		return cli.Fail(err, `"erbd lookup load FILE" makes and fills the buckets`)
 	case errors.Is(err, mysql.ErrSchema):
-		return fail(err, "check user, password and data base of lookup.dsn",
+		return cli.Fail(err, "check user, password and data base of lookup.dsn",
 			"the account needs SELECT on auth_user, external_user_ids_externalid, external_user_ids_externalidtype and course_overviews_courseoverview")
 	case errors.Is(err, lookup.ErrUnknownUser), errors.Is(err, lookup.ErrUnknownCourse), errors.Is(err, lookup.ErrBadCourseID):
 		return err

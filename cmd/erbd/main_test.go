@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/transform"
 )
 
@@ -39,7 +40,7 @@ func TestInterrupt(t *testing.T) {
 		cancel()
 	}()
 	code, stdout, stderr := erbd(ctx, in, "transform", "--outcomes", "-")
-	assert.Equal(t, exitFailure, code)
+	assert.Equal(t, cli.ExitFailure, code)
 	assert.Contains(t, stderr, "erbd: error: interrupted after ")
 	assert.Equal(t, strings.Count(stdout, "\n"), strings.Count(stdout, `"outcome":"unmapped"`))
 }
@@ -52,7 +53,7 @@ func TestFullOutput(t *testing.T) {
 	events := filepath.Join(t.TempDir(), "events.log")
 	require.NoError(t, os.WriteFile(events, []byte("nonsense\n"), 0o600))
 	code, _, stderr := erbd(t.Context(), nil, "transform", "--outcomes", "-o", "/dev/full", events)
-	assert.Equal(t, exitFailure, code)
+	assert.Equal(t, cli.ExitFailure, code)
 	assert.Contains(t, stderr, "erbd: error: write output: write /dev/full: no space left on device\n")
 }
 

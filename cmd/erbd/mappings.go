@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/mappings"
 )
 
@@ -66,7 +67,7 @@ func export(fsys fs.FS, dir string, force bool) (int, error) {
 		case err == nil && bytes.Equal(old, content):
 			return nil
 		case err == nil && !force:
-			return fail(fmt.Errorf("%s exists and differs; nothing was written", target), "use another folder, or --force to overwrite")
+			return cli.Fail(fmt.Errorf("%s exists and differs; nothing was written", target), "use another folder, or --force to overwrite")
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return fmt.Errorf("export mappings: %w", err)
 		}

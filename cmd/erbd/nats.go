@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/stream"
 )
@@ -42,7 +43,7 @@ func (a *app) connect(ctx context.Context, s *config.Settings, name string) (*bu
 	}
 	if err != nil {
 		b.close()
-		return nil, fail(err, "the server must be one that erbd serve works with")
+		return nil, cli.Fail(err, "the server must be one that erbd serve works with")
 	}
 	return b, nil
 }
@@ -84,21 +85,21 @@ func unreachable(s *config.Settings, err error) error {
 	case errors.Is(err, stream.ErrOptions):
 		return err
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
-		return fail(err, "check nats.user and nats.password, nats.token, nats.credentials or nats.nkey")
+		return cli.Fail(err, "check nats.user and nats.password, nats.token, nats.credentials or nats.nkey")
 	case s.NATS.URL != "":
-		return fail(err, "is the server of nats.url running, and does this machine reach it?")
+		return cli.Fail(err, "is the server of nats.url running, and does this machine reach it?")
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, nats.ErrNoServers):
-		return fail(fmt.Errorf("nothing listens at %s: %w", reachable(s.NATS.Listen), err),
+		return cli.Fail(fmt.Errorf("nothing listens at %s: %w", reachable(s.NATS.Listen), err),
 			`start the daemon with the same settings: erbd serve`, "for another server set nats.url, for another address nats.listen")
 	}
-	return fail(err, "is it a daemon of erbd that listens on nats.listen?")
+	return cli.Fail(err, "is it a daemon of erbd that listens on nats.listen?")
 }
 
 // needIntake returns an error unless the server has the streams of a daemon.
 func (b *bus) needIntake(ctx context.Context) (jetstream.Stream, error) {
 	raw, err := b.js.Stream(ctx, stream.RawStream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, fail(fmt.Errorf("the message server has no stream %s", stream.RawStream), "erbd serve makes it: start it once with the same settings")
+		return nil, cli.Fail(fmt.Errorf("the message server has no stream %s", stream.RawStream), "erbd serve makes it: start it once with the same settings")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("stream %s: %w", stream.RawStream, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/deliver"
 	"github.com/erbd/erbd/engine/route"
@@ -99,7 +100,7 @@ func pingRouter(ctx context.Context, r *route.Router, sensor string) (detail str
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
-		return "", fail(fmt.Errorf("%s does not answer: %w", u.Host, err), "check the router's url, and that the record store runs")
+		return "", cli.Fail(fmt.Errorf("%s does not answer: %w", u.Host, err), "check the router's url, and that the record store runs")
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
@@ -112,13 +113,13 @@ func answered(format deliver.Format, host string, status int) (string, error) {
 	err := errors.New(detail)
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden:
-		return "", fail(err, "check the router's auth")
+		return "", cli.Fail(err, "check the router's auth")
 	case status >= 300 && status <= 399:
-		return "", fail(err, "redirects are not followed: set the router's url to the final address")
+		return "", cli.Fail(err, "redirects are not followed: set the router's url to the final address")
 	case format == deliver.Caliper && (status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented):
 		return detail + " to OPTIONS: it is there, and may know POST only", nil
 	case status == http.StatusNotFound:
-		return "", fail(err, "check the path of the router's url: …/about is asked for")
+		return "", cli.Fail(err, "check the path of the router's url: …/about is asked for")
 	case status >= 400:
 		return "", err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/event"
 	"github.com/erbd/erbd/engine/follow"
 	"github.com/erbd/erbd/engine/publish"
@@ -63,7 +64,7 @@ copied cannot be read any more.`,
 				return a.follow(cmd.Context(), &f, args)
 			}
 			if f.state != "" {
-				return misuse(errors.New("--state is for --follow"))
+				return cli.Misuse(errors.New("--state is for --follow"))
 			}
 			return a.publish(cmd.Context(), &f, args)
 		},
@@ -172,7 +173,7 @@ func publishVerdict(sum *publish.Summary, err error, f *publishFlags) error {
 	again := "run the command again to publish the rest: what is stored is not stored twice within ten minutes"
 	switch {
 	case err != nil && sum.Next != nil:
-		return fail(fmt.Errorf("published up to %s: %w", sum.Next, err), again)
+		return cli.Fail(fmt.Errorf("published up to %s: %w", sum.Next, err), again)
 	case err != nil:
 		return err
 	case len(sum.Errors) == 1:
@@ -180,11 +181,11 @@ func publishVerdict(sum *publish.Summary, err error, f *publishFlags) error {
 	case len(sum.Errors) > 1:
 		return fmt.Errorf("%d inputs could not be read, the first one: %w", len(sum.Errors), sum.Errors[0])
 	case sum.Interrupted && sum.Next != nil:
-		return fail(fmt.Errorf("interrupted: everything before %s is published", sum.Next), again)
+		return cli.Fail(fmt.Errorf("interrupted: everything before %s is published", sum.Next), again)
 	case sum.Interrupted:
 		return errors.New("interrupted before anything was read")
 	case sum.Refused > 0 && !f.lenient:
-		return fail(fmt.Errorf("%d events of %d lines were refused", sum.Refused, sum.Lines), "--lenient makes that exit code 0")
+		return cli.Fail(fmt.Errorf("%d events of %d lines were refused", sum.Refused, sum.Lines), "--lenient makes that exit code 0")
 	}
 	return nil
 }
@@ -211,7 +212,7 @@ func (r *rateFlag) Set(s string) error {
 // checkOutput refuses what is neither text nor json.
 func checkOutput(output string) error {
 	if output != "text" && output != "json" {
-		return misuse(fmt.Errorf("unknown output %q", output), "use --output text or --output json")
+		return cli.Misuse(fmt.Errorf("unknown output %q", output), "use --output text or --output json")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/deliver"
 	"github.com/erbd/erbd/engine/event"
@@ -68,15 +69,15 @@ func (f *retryFlags) check(keys []string) error {
 	}
 	switch {
 	case f.as != asStored && f.as != asTransform:
-		return misuse(fmt.Errorf("unknown --as %q", f.as), "use --as stored or --as transform")
+		return cli.Misuse(fmt.Errorf("unknown --as %q", f.as), "use --as stored or --as transform")
 	case f.parallel < 1 || f.parallel > 64:
-		return misuse(errors.New("--parallel is 1 to 64"))
+		return cli.Misuse(errors.New("--parallel is 1 to 64"))
 	case f.all && len(keys) > 0:
-		return misuse(errors.New("keys and --all exclude each other"))
+		return cli.Misuse(errors.New("keys and --all exclude each other"))
 	case !f.all && len(keys) == 0:
-		return misuse(errors.New("nothing says which events to send"), `name keys ("erbd failed list" shows them), or use --all, with filters if you like`)
+		return cli.Misuse(errors.New("nothing says which events to send"), `name keys ("erbd failed list" shows them), or use --all, with filters if you like`)
 	case len(keys) > 0 && f.isSet():
-		return misuse(errors.New("filters go with --all, not with keys"))
+		return cli.Misuse(errors.New("filters go with --all, not with keys"))
 	}
 	return nil
 }
@@ -140,7 +141,7 @@ func retryKeys(ctx context.Context, store *failed.Store, f *retryFlags, args []s
 	for i, arg := range args {
 		var err error
 		if keys[i], err = failed.ParseKey(arg); err != nil {
-			return nil, fail(err, `"erbd failed list" shows the keys`)
+			return nil, cli.Fail(err, `"erbd failed list" shows the keys`)
 		}
 	}
 	return keys, nil
@@ -158,7 +159,7 @@ func (a *app) writeRetry(f *retryFlags, r *retryReport, events int) error {
 		enc.SetEscapeHTML(false)
 		return enc.Encode(r)
 	}
-	text := fmt.Sprintf("delivered %d of %s", r.Outcomes[retry.Delivered], plural(events, "failed event"))
+	text := fmt.Sprintf("delivered %d of %s", r.Outcomes[retry.Delivered], cli.Plural(events, "failed event"))
 	for _, o := range []retry.Outcome{retry.Left, retry.Skipped, retry.Failed, retry.Busy, retry.Gone} {
 		if n := r.Outcomes[o]; n > 0 {
 			text += fmt.Sprintf(", %s: %d", o, n)
@@ -173,12 +174,12 @@ func (r *retryReport) verdict(ctx context.Context, named bool) error {
 	undelivered := o[retry.Left] + o[retry.Skipped] + o[retry.Failed]
 	switch {
 	case ctx.Err() != nil && undelivered > 0:
-		return fail(fmt.Errorf("interrupted: %s still in the bucket", plural(undelivered, "event")), "run the command again to send the rest")
+		return cli.Fail(fmt.Errorf("interrupted: %s still in the bucket", cli.Plural(undelivered, "event")), "run the command again to send the rest")
 	case undelivered > 0:
-		return fail(fmt.Errorf("%s could not be delivered and stay in the bucket", plural(undelivered, "event")),
+		return cli.Fail(fmt.Errorf("%s could not be delivered and stay in the bucket", cli.Plural(undelivered, "event")),
 			`"erbd failed show KEY" shows what the record store answered`)
 	case named && o[retry.Gone] > 0:
-		return fail(fmt.Errorf("%w: %s", failed.ErrNotFound, r.first(retry.Gone)), `"erbd failed list" shows the keys`)
+		return cli.Fail(fmt.Errorf("%w: %s", failed.ErrNotFound, r.first(retry.Gone)), `"erbd failed list" shows the keys`)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 )
 
@@ -51,10 +52,10 @@ func (a *app) settingsFile() string {
 func (a *app) readSettings(content []byte) (*config.Settings, error) {
 	s, faults := config.Load(config.Sources{File: a.settingsFile(), Content: content, Env: a.env, Set: a.assignments})
 	if err := faults.Err(); err != nil {
-		f := faulty("the settings", faults)
+		f := cli.Faulty("the settings", faults)
 		for _, d := range faults.Errors() {
 			if strings.HasPrefix(d.Pos.File, "--") {
-				return nil, &failure{err: f, faults: faults, usage: true, hints: []string{`"erbd settings" lists all settings`}}
+				return nil, &cli.Failure{Err: f, Faults: faults, Usage: true, Hints: []string{`"erbd settings" lists all settings`}}
 			}
 		}
 		return nil, f
@@ -130,7 +131,7 @@ func newSettingsCmd(a *app) *cobra.Command {
 				}
 				return table.Flush()
 			}
-			return misuse(fmt.Errorf("unknown output %q", output), "use --output text or --output json")
+			return cli.Misuse(fmt.Errorf("unknown output %q", output), "use --output text or --output json")
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "text", "form of the list: text or json")

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/sink"
 )
 
@@ -67,24 +68,24 @@ request is answered with --fail (503) or loses its connection (--cut).`,
 
 func (a *app) sink(ctx context.Context, f *sinkFlags) error {
 	if f.duplicates != http.StatusOK && f.duplicates != http.StatusConflict {
-		return misuse(fmt.Errorf("--duplicates is 200 or 409, not %d", f.duplicates))
+		return cli.Misuse(fmt.Errorf("--duplicates is 200 or 409, not %d", f.duplicates))
 	}
 	f.opt.RefuseKnown = f.duplicates == http.StatusConflict
 	var err error
 	if f.opt.Cut, err = sink.ParseCut(f.cut); err != nil {
-		return misuse(err)
+		return cli.Misuse(err)
 	}
 	for _, r := range f.rules {
 		rule, err := sink.ParseRule(r)
 		if err != nil {
-			return misuse(fmt.Errorf("--status-for: %w", err), "write it as 'problem_check=400'")
+			return cli.Misuse(fmt.Errorf("--status-for: %w", err), "write it as 'problem_check=400'")
 		}
 		f.opt.Rules = append(f.opt.Rules, rule)
 	}
 	if f.user != "" {
 		var ok bool
 		if f.opt.User, f.opt.Password, ok = strings.Cut(f.user, ":"); !ok || f.opt.User == "" {
-			return misuse(errors.New("--user is name:password"))
+			return cli.Misuse(errors.New("--user is name:password"))
 		}
 	}
 	out := bufio.NewWriter(a.stdout)
@@ -107,11 +108,11 @@ func (a *app) sink(ctx context.Context, f *sinkFlags) error {
 	}
 	s, err := sink.New(f.opt)
 	if err != nil {
-		return misuse(err)
+		return cli.Misuse(err)
 	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", f.listen)
 	if err != nil {
-		return fail(err, "choose another address: --listen 127.0.0.1:0")
+		return cli.Fail(err, "choose another address: --listen 127.0.0.1:0")
 	}
 	fmt.Fprintf(a.stderr, "erbd: sink listens on http://%s\n", listener.Addr())
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/daemon"
 	"github.com/erbd/erbd/engine/filter"
@@ -140,9 +141,9 @@ func hashPath(sum hash.Hash, path string) {
 func explain(err error) error {
 	switch {
 	case errors.Is(err, stream.ErrLocked):
-		return fail(err, "another erbd serves from this store: stop it, or give this one a store of its own with --nats.store DIR")
+		return cli.Fail(err, "another erbd serves from this store: stop it, or give this one a store of its own with --nats.store DIR")
 	case errors.Is(err, stream.ErrIncompatible):
-		return fail(err, "the streams belong to another program or an incompatible version: use another store or account")
+		return cli.Fail(err, "the streams belong to another program or an incompatible version: use another store or account")
 	}
 	return err
 }
@@ -159,7 +160,7 @@ func (a *app) parseRouters(s *config.Settings, file string) (*route.Set, error) 
 	if file != "" {
 		var err error
 		if src, err = os.ReadFile(file); err != nil {
-			return nil, fail(fmt.Errorf("routers: %w", err), "name the file of the routers: --routers FILE")
+			return nil, cli.Fail(fmt.Errorf("routers: %w", err), "name the file of the routers: --routers FILE")
 		}
 		if name = s.Routers; name == "" {
 			name = file
@@ -167,10 +168,10 @@ func (a *app) parseRouters(s *config.Settings, file string) (*route.Set, error) 
 	}
 	set, faults := route.Parse(name, src, options)
 	if faults.HasErrors() {
-		return nil, faulty("the routers", faults)
+		return nil, cli.Faulty("the routers", faults)
 	}
 	if faults := set.Resolve(a.lookupEnv); faults.HasErrors() {
-		return nil, faulty("the routers", faults)
+		return nil, cli.Faulty("the routers", faults)
 	}
 	return set, nil
 }

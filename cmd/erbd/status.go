@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/daemon"
 )
@@ -41,7 +42,7 @@ func newStatusCmd(a *app) *cobra.Command {
 			case "text":
 				return writeStatus(a.stdout, status)
 			}
-			return misuse(fmt.Errorf("unknown output %q", output), "use --output text or json")
+			return cli.Misuse(fmt.Errorf("unknown output %q", output), "use --output text or json")
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "text", "`text` or json")
@@ -53,7 +54,7 @@ func newStatusCmd(a *app) *cobra.Command {
 func fetchStatus(ctx context.Context, s *config.Settings) (*daemon.Status, error) {
 	hint := "is \"erbd serve\" running, and is http.listen the same for both?"
 	if s.HTTP.Listen == config.Off {
-		return nil, fail(fmt.Errorf("http.listen is off: there is nothing to ask"), hint)
+		return nil, cli.Fail(fmt.Errorf("http.listen is off: there is nothing to ask"), hint)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -63,7 +64,7 @@ func fetchStatus(ctx context.Context, s *config.Settings) (*daemon.Status, error
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fail(fmt.Errorf("no daemon answers: %w", err), hint)
+		return nil, cli.Fail(fmt.Errorf("no daemon answers: %w", err), hint)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<20))
@@ -72,7 +73,7 @@ func fetchStatus(ctx context.Context, s *config.Settings) (*daemon.Status, error
 	}
 	var status daemon.Status
 	if resp.StatusCode != http.StatusOK || json.Unmarshal(body, &status) != nil {
-		return nil, fail(fmt.Errorf("what answers at %s is no erbd (%s)", s.HTTP.Listen, resp.Status), hint)
+		return nil, cli.Fail(fmt.Errorf("what answers at %s is no erbd (%s)", s.HTTP.Listen, resp.Status), hint)
 	}
 	return &status, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/event"
 	"github.com/erbd/erbd/engine/transform"
@@ -58,7 +59,7 @@ the mapping. With several files, each line starts with its file.`,
   zcat tracking.log.gz | erbd transform --outcomes - | jq 'select(.outcome == "rejected")'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("batch") && !f.envelope {
-				return misuse(errors.New("--batch is about envelopes"), "add --envelope, or leave --batch out")
+				return cli.Misuse(errors.New("--batch is about envelopes"), "add --envelope, or leave --batch out")
 			}
 			return a.transform(cmd.Context(), &f, args)
 		},
@@ -81,13 +82,13 @@ the mapping. With several files, each line starts with its file.`,
 
 func (a *app) transform(ctx context.Context, f *transformFlags, args []string) error {
 	if f.backend != backendXAPI && f.backend != backendCaliper {
-		return misuse(fmt.Errorf("unknown backend %q", f.backend), "use --backend xapi or --backend caliper")
+		return cli.Misuse(fmt.Errorf("unknown backend %q", f.backend), "use --backend xapi or --backend caliper")
 	}
 	if f.summary != "text" && f.summary != "json" && f.summary != "none" {
-		return misuse(fmt.Errorf("unknown summary %q", f.summary), "use --summary text, json or none")
+		return cli.Misuse(fmt.Errorf("unknown summary %q", f.summary), "use --summary text, json or none")
 	}
 	if f.workers < 0 {
-		return misuse(errors.New("--workers must not be negative"))
+		return cli.Misuse(errors.New("--workers must not be negative"))
 	}
 	if err := f.checkEnvelope(); err != nil {
 		return err
@@ -183,7 +184,7 @@ func (a *app) transformTo(ctx context.Context, f *transformFlags, wrap wrapFunc,
 func (a *app) inputs(ctx context.Context, args []string, out string) ([]transform.Input, int64, error) {
 	if len(args) == 0 {
 		if isTerminal(a.stdin) {
-			return nil, 0, misuse(errors.New("no input"), `name a file, or "-" to type events`)
+			return nil, 0, cli.Misuse(errors.New("no input"), `name a file, or "-" to type events`)
 		}
 		args = []string{"-"}
 	}
@@ -194,7 +195,7 @@ func (a *app) inputs(ctx context.Context, args []string, out string) ([]transfor
 	for i, name := range args {
 		if name == "-" {
 			if stdin {
-				return nil, 0, misuse(errors.New(`standard input ("-") can be read only once`))
+				return nil, 0, cli.Misuse(errors.New(`standard input ("-") can be read only once`))
 			}
 			stdin, sized = true, false
 			inputs[i] = transform.Input{Name: "-", Open: func() (io.ReadCloser, error) { return newWaiting(ctx, a.stdin), nil }}
@@ -205,10 +206,10 @@ func (a *app) inputs(ctx context.Context, args []string, out string) ([]transfor
 			return nil, 0, err
 		}
 		if info.IsDir() {
-			return nil, 0, fail(fmt.Errorf("%s is a folder", name), "name the files in it: "+strings.TrimSuffix(name, "/")+"/*")
+			return nil, 0, cli.Fail(fmt.Errorf("%s is a folder", name), "name the files in it: "+strings.TrimSuffix(name, "/")+"/*")
 		}
 		if output != nil && info.Mode().IsRegular() && os.SameFile(info, output) {
-			return nil, 0, misuse(fmt.Errorf("%s is both input and output", name))
+			return nil, 0, cli.Misuse(fmt.Errorf("%s is both input and output", name))
 		}
 		size += info.Size()
 		sized = sized && info.Mode().IsRegular()
@@ -240,7 +241,7 @@ func verdict(s *transform.Summary, f *transformFlags) error {
 	case len(s.Errors) > 1:
 		return fmt.Errorf("%d inputs could not be read, the first one: %w", len(s.Errors), s.Errors[0])
 	case s.Interrupted:
-		return fail(fmt.Errorf("interrupted after %d lines", s.Lines), "what was written is complete up to there")
+		return cli.Fail(fmt.Errorf("interrupted after %d lines", s.Lines), "what was written is complete up to there")
 	case s.Clean() || f.lenient:
 		return nil
 	}
@@ -248,5 +249,5 @@ func verdict(s *transform.Summary, f *transformFlags) error {
 	if !f.outcomes {
 		hints = append(hints, "--outcomes shows each line with its reason")
 	}
-	return fail(fmt.Errorf("of %d lines, %d were rejected and %d invalid", s.Lines, s.Rejected, s.Invalid), hints...)
+	return cli.Fail(fmt.Errorf("of %d lines, %d were rejected and %d invalid", s.Lines, s.Rejected, s.Invalid), hints...)
 }

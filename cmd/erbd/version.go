@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/mappings"
 )
 
@@ -38,7 +39,7 @@ func newVersionCmd(a *app) *cobra.Command {
 				_, err := fmt.Fprintf(a.stdout, "erbd %s\nmappings %s\n%s\n", buildVersion(), mappings.Version, runtime.Version())
 				return err
 			}
-			return misuse(fmt.Errorf("unknown output %q", output), "use --output text or --output json")
+			return cli.Misuse(fmt.Errorf("unknown output %q", output), "use --output text or --output json")
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "text", "form: text or json")

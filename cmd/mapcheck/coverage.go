@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/golden"
 )
@@ -44,7 +45,7 @@ expressions (? :, && and ||). It lists the places that no case reaches.`,
 				}
 				c, err := golden.Cover(cmd.Context(), sets, b, cases)
 				if faults := diag.FromError(err); faults != nil {
-					return faulty("the mappings", faults)
+					return cli.Faulty("the mappings", faults)
 				}
 				if err != nil {
 					return err
@@ -89,7 +90,7 @@ func enough(all []*golden.Coverage, least, leastBranches float64) error {
 			least float64
 		}{{"events", c.Events, least}, {"fields", c.Total.Fields, least}, {"alternatives", c.Total.Alternatives, least}, {"branches", c.Total.Branches, leastBranches}} {
 			if r.have.Percent() < r.least {
-				return fail(fmt.Errorf("%s: the cases reach %s of the %s, %v %% are asked for", c.Backend, r.have, r.what, r.least), `add cases for the places listed; "mapcheck new EVENT.json" drafts one`)
+				return cli.Fail(fmt.Errorf("%s: the cases reach %s of the %s, %v %% are asked for", c.Backend, r.have, r.what, r.least), `add cases for the places listed; "mapcheck new EVENT.json" drafts one`)
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/event"
 	"github.com/erbd/erbd/engine/golden"
@@ -48,7 +49,7 @@ var caseName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
 func (a *app) draft(ctx context.Context, file string, f draftFlags) error {
 	if !caseName.MatchString(f.name) {
-		return misuse(fmt.Errorf("%q is no name for a case", f.name), "use letters, digits and - _ .")
+		return cli.Misuse(fmt.Errorf("%q is no name for a case", f.name), "use letters, digits and - _ .")
 	}
 	line, _, err := a.readEvent(file)
 	if err != nil {
@@ -59,7 +60,7 @@ func (a *app) draft(ctx context.Context, file string, f draftFlags) error {
 		return err
 	}
 	if strings.ContainsAny(ev.Name, `/\`) || strings.HasPrefix(ev.Name, ".") {
-		return fail(fmt.Errorf("the name of the event cannot be a folder: %q", ev.Name), "events whose name is an address are not mapped")
+		return cli.Fail(fmt.Errorf("the name of the event cannot be a folder: %q", ev.Name), "events whose name is an address are not mapped")
 	}
 	sets, err := a.sets()
 	if err != nil {
@@ -74,7 +75,7 @@ func (a *app) draft(ctx context.Context, file string, f draftFlags) error {
 	}
 	if !set.Has(ev.Name) {
 		if sets.Folder == "" {
-			return fail(errors.New("the embedded mappings cannot be added to"), `"erbd mappings export ./mappings" writes them to a folder`)
+			return cli.Fail(errors.New("the embedded mappings cannot be added to"), `"erbd mappings export ./mappings" writes them to a folder`)
 		}
 		target := filepath.Join(sets.Folder, f.backend, stem(ev.Name)+".yaml")
 		if err := a.write(target, golden.Draft(f.backend, ev), f.force); err != nil {
@@ -100,7 +101,7 @@ func (a *app) fillCase(ctx context.Context, backend string, ev event.Event, targ
 	}
 	s := golden.Run(ctx, sets, cases)
 	if len(s.Faults) > 0 {
-		return faulty("the mappings", s.Faults)
+		return cli.Faulty("the mappings", s.Faults)
 	}
 	if err := golden.Update(s, func(string) (string, bool) { return "", false }); err != nil {
 		return err
@@ -111,7 +112,7 @@ func (a *app) fillCase(ctx context.Context, backend string, ev event.Event, targ
 
 func (a *app) write(target string, content []byte, force bool) error {
 	if _, err := os.Stat(target); err == nil && !force {
-		return fail(fmt.Errorf("%s exists already", target), "use --name NAME for another case, or --force to overwrite")
+		return cli.Fail(fmt.Errorf("%s exists already", target), "use --name NAME for another case, or --force to overwrite")
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write draft: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/event"
 	"github.com/erbd/erbd/engine/golden"
@@ -37,7 +38,7 @@ func (a *app) readEvent(name string) ([]byte, *golden.Case, error) {
 	}
 	lines := bytes.Split(bytes.TrimSpace(src), []byte("\n"))
 	if len(lines) > 1 {
-		return nil, nil, fail(fmt.Errorf("%s holds %d lines, which are not one event", name, len(lines)), `take one line of it: "sed -n 7p FILE | mapcheck COMMAND -"`)
+		return nil, nil, cli.Fail(fmt.Errorf("%s holds %d lines, which are not one event", name, len(lines)), `take one line of it: "sed -n 7p FILE | mapcheck COMMAND -"`)
 	}
 	return lines[0], nil, nil
 }
@@ -55,7 +56,7 @@ func (a *app) caseAt(path string) *golden.Case {
 func parseEvent(line []byte) (event.Event, error) {
 	ev, err := event.NewParser(event.Limits{}).Parse(line)
 	if errors.Is(err, event.ErrNoName) {
-		return ev, fail(err, "an event has a name, such as play_video")
+		return ev, cli.Fail(err, "an event has a name, such as play_video")
 	}
 	if err != nil {
 		return ev, fmt.Errorf("read event: %w", err)
@@ -71,7 +72,7 @@ func (a *app) settings(file, lookup string) (*config.Settings, error) {
 	}
 	s, faults := config.Load(src)
 	if faults.HasErrors() {
-		return nil, faulty("the settings", faults)
+		return nil, cli.Faulty("the settings", faults)
 	}
 	return s, nil
 }

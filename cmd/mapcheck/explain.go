@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/tidwall/gjson"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/event"
@@ -257,7 +258,7 @@ func (x *explanation) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s to %s: %s", x.Event, x.Backend, x.Outcome)
 	if x.Outcome == mapping.Transformed.String() {
-		fmt.Fprintf(&b, " to %s by %s", plural(len(x.Statements), "statement"), x.At)
+		fmt.Fprintf(&b, " to %s by %s", cli.Plural(len(x.Statements), "statement"), x.At)
 		if x.Alternative != "" {
 			fmt.Fprintf(&b, " (%s)", x.Alternative)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/expr"
 )
@@ -31,9 +32,9 @@ func newFunctionsCmd(a *app) *cobra.Command {
 				}
 				err := errors.New("no function is called so: " + strings.Join(args, " "))
 				if hint := diag.DidYouMean(args[0], names); hint != "" {
-					return fail(err, hint)
+					return cli.Fail(err, hint)
 				}
-				return fail(err, `"mapcheck functions" lists all of them`)
+				return cli.Fail(err, `"mapcheck functions" lists all of them`)
 			}
 			if output == "json" {
 				return a.functionsJSON(list)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/golden"
 	"github.com/erbd/erbd/engine/lint"
@@ -135,6 +136,6 @@ func (a *app) lintText(faults diag.List) error {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s, %s, %s\n", plural(counts[diag.Error], "error"), plural(counts[diag.Warning], "warning"), plural(counts[diag.Info], "remark"))
+	_, err := fmt.Fprintf(a.stdout, "%s, %s, %s\n", cli.Plural(counts[diag.Error], "error"), cli.Plural(counts[diag.Warning], "warning"), cli.Plural(counts[diag.Info], "remark"))
 	return err
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/erbd/erbd/engine/cli"
 )
 
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"mapcheck": main}) }
@@ -73,6 +75,6 @@ func TestWatch(t *testing.T) {
 	write(filepath.Join(golden, "xapi", "pong", "first.yaml"), "event: {name: pong, data: {}}\nexpect: unmapped\n")
 	sees("watching")
 	cancel()
-	assert.Equal(t, exitFine, <-done)
+	assert.Equal(t, cli.ExitFine, <-done)
 	assert.Empty(t, errs.String())
 }

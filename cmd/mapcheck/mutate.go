@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/golden"
 )
 
@@ -37,7 +38,7 @@ file, such as video.yaml; without one all files are changed. It takes a while.`,
 				return err
 			}
 			if s := golden.Run(cmd.Context(), sets, cases); !s.OK() {
-				return fail(fmt.Errorf("%d of %d cases do not pass", s.Counts[golden.Failed]+s.Counts[golden.Errored], len(cases)), `make "mapcheck test" pass first`)
+				return cli.Fail(fmt.Errorf("%d of %d cases do not pass", s.Counts[golden.Failed]+s.Counts[golden.Errored], len(cases)), `make "mapcheck test" pass first`)
 			}
 			choose := func(file string) bool {
 				for _, arg := range args {
@@ -63,7 +64,7 @@ file, such as video.yaml; without one all files are changed. It takes a while.`,
 					for _, s := range m.Survivors {
 						fmt.Fprintf(a.stdout, "%s: not noticed: %s: %q instead of %q\n", s.Pos, s.What, s.New, s.Old)
 					}
-					fmt.Fprintf(a.stdout, "%s: %s, %d not noticed\n", b, plural(m.Mutants, "change"), len(m.Survivors))
+					fmt.Fprintf(a.stdout, "%s: %s, %d not noticed\n", b, cli.Plural(m.Mutants, "change"), len(m.Survivors))
 				}
 			}
 			if output == "json" {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/golden"
 	"github.com/erbd/erbd/mappings"
 )
@@ -75,7 +76,7 @@ func (a *app) sets() (*golden.Sets, error) {
 		return &golden.Sets{Version: mappings.Version, Files: func(backend string) (fs.FS, error) { return fs.Sub(mappings.FS, backend) }}, nil
 	}
 	if _, err := os.Stat(dir); err != nil {
-		return nil, fail(fmt.Errorf("mappings: %w", err), `"erbd mappings export DIR" writes the embedded ones`)
+		return nil, cli.Fail(fmt.Errorf("mappings: %w", err), `"erbd mappings export DIR" writes the embedded ones`)
 	}
 	return &golden.Sets{Version: mappings.Version, Folder: filepath.ToSlash(dir), Files: func(backend string) (fs.FS, error) {
 		sub := filepath.Join(dir, backend)
@@ -90,7 +91,7 @@ func (a *app) sets() (*golden.Sets, error) {
 func (a *app) mapped(sets *golden.Sets, backend string) ([]string, error) {
 	if backend != "" {
 		if !slices.Contains(backends, backend) {
-			return nil, misuse(fmt.Errorf("unknown backend %q", backend), "use --backend xapi or --backend caliper")
+			return nil, cli.Misuse(fmt.Errorf("unknown backend %q", backend), "use --backend xapi or --backend caliper")
 		}
 		return []string{backend}, nil
 	}
@@ -105,7 +106,7 @@ func (a *app) mapped(sets *golden.Sets, backend string) ([]string, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, fail(fmt.Errorf("the folder of mappings has neither %s nor %s", backends[0], backends[1]), `"erbd mappings export DIR" writes the embedded ones`)
+		return nil, cli.Fail(fmt.Errorf("the folder of mappings has neither %s nor %s", backends[0], backends[1]), `"erbd mappings export DIR" writes the embedded ones`)
 	}
 	return list, nil
 }
@@ -125,5 +126,5 @@ func oneOf(flag, value string, allowed ...string) error {
 		}
 		hint += "--" + flag + " " + v
 	}
-	return misuse(fmt.Errorf("unknown %s %q", flag, value), hint)
+	return cli.Misuse(fmt.Errorf("unknown %s %q", flag, value), hint)
 }

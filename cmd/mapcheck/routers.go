@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/event"
 	"github.com/erbd/erbd/engine/expr"
@@ -35,7 +36,7 @@ func routers(file string) (*route.Set, error) {
 	}
 	set, faults := route.Parse(file, src, route.Options{})
 	if faults.HasErrors() {
-		return nil, faulty("the routers", faults)
+		return nil, cli.Faulty("the routers", faults)
 	}
 	return set, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/schema"
 )
 
@@ -31,14 +32,14 @@ sees whether they are up to date. Editors use a schema by a comment in a file:
 			case len(args) == 1 && dir == "" && !check:
 				out, err := schema.Generate(args[0])
 				if err != nil {
-					return misuse(err)
+					return cli.Misuse(err)
 				}
 				_, err = a.stdout.Write(out)
 				return err
 			case len(args) == 0 && dir != "":
 				return a.schemas(dir, check)
 			}
-			return misuse(errors.New("name a kind of file, or --dir FOLDER for all of them"))
+			return cli.Misuse(errors.New("name a kind of file, or --dir FOLDER for all of them"))
 		},
 	}
 	cmd.Flags().StringVar(&dir, "dir", "", "write the schemas of all kinds to this `folder`")
@@ -77,7 +78,7 @@ func (a *app) schemas(dir string, check bool) error {
 		fmt.Fprintf(a.stdout, "wrote %s\n", file)
 	}
 	if stale > 0 {
-		return fail(fmt.Errorf("%s out of date", plural(stale, "schema")), fmt.Sprintf(`"mapcheck schema --dir %s" writes them`, dir))
+		return cli.Fail(fmt.Errorf("%s out of date", cli.Plural(stale, "schema")), fmt.Sprintf(`"mapcheck schema --dir %s" writes them`, dir))
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/golden"
@@ -47,7 +48,7 @@ Without --lookup, users and courses are taken as they come.`,
 				return err
 			}
 			if slices.Contains(args, "-") && len(list) > 1 {
-				return misuse(errors.New("standard input can be read only once, for one backend"), "add --backend xapi or --backend caliper")
+				return cli.Misuse(errors.New("standard input can be read only once, for one backend"), "add --backend xapi or --backend caliper")
 			}
 			all := map[string]*transform.Summary{}
 			for _, b := range list {
@@ -111,13 +112,13 @@ func compiled(sets *golden.Sets, backend string, s *config.Settings, trace bool)
 		return nil, err
 	}
 	if faults.HasErrors() {
-		return nil, faulty("the mappings", faults)
+		return nil, cli.Faulty("the mappings", faults)
 	}
 	return set, nil
 }
 
 func writeSurvey(w io.Writer, backend string, s *transform.Summary) error {
-	fmt.Fprintf(w, "%s: %s, %d transformed, %d unmapped, %d rejected, %d no events\n", backend, plural(int(s.Lines), "line"), s.Transformed, s.Unmapped, s.Rejected, s.Invalid)
+	fmt.Fprintf(w, "%s: %s, %d transformed, %d unmapped, %d rejected, %d no events\n", backend, cli.Plural(int(s.Lines), "line"), s.Transformed, s.Unmapped, s.Rejected, s.Invalid)
 	events := slices.Clone(s.Events)
 	volume := func(e transform.EventCounts) int64 { return e.Transformed + e.Unmapped + e.Rejected + e.Filtered }
 	slices.SortStableFunc(events, func(x, y transform.EventCounts) int {

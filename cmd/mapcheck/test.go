@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/golden"
 )
@@ -41,13 +42,13 @@ part of it, with * and ?, or the path of a file.`,
 				return err
 			}
 			if f.watch && (f.update || f.output != "text") {
-				return misuse(errors.New("--watch goes with neither --update nor --output"))
+				return cli.Misuse(errors.New("--watch goes with neither --update nor --output"))
 			}
 			sel := golden.Selection{Patterns: args}
 			if f.run != "" {
 				re, err := regexp.Compile(f.run)
 				if err != nil {
-					return misuse(fmt.Errorf("--run: %w", err))
+					return cli.Misuse(fmt.Errorf("--run: %w", err))
 				}
 				sel.Run = re
 			}
@@ -70,13 +71,13 @@ part of it, with * and ?, or the path of a file.`,
 func (a *app) cases(sel golden.Selection) ([]*golden.Case, error) {
 	cases, faults, err := golden.Discover(a.golden, sel)
 	if faults.HasErrors() {
-		return nil, faulty("the cases", faults)
+		return nil, cli.Faulty("the cases", faults)
 	}
 	if errors.Is(err, golden.ErrNoCases) {
-		return nil, fail(err, `cases are files such as golden/xapi/play_video/CASE.yaml; "mapcheck new EVENT.json" drafts one`)
+		return nil, cli.Fail(err, `cases are files such as golden/xapi/play_video/CASE.yaml; "mapcheck new EVENT.json" drafts one`)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fail(err, "--golden FOLDER names the folder of the cases")
+		return nil, cli.Fail(err, "--golden FOLDER names the folder of the cases")
 	}
 	return cases, err
 }
@@ -84,7 +85,7 @@ func (a *app) cases(sel golden.Selection) ([]*golden.Case, error) {
 func (a *app) test(ctx context.Context, sel golden.Selection, f testFlags) error {
 	if f.update {
 		if v, _ := a.lookupEnv("CI"); v != "" && v != "false" && v != "0" {
-			return fail(golden.ErrCI, "update them on your own machine, look at what changed, and commit it")
+			return cli.Fail(golden.ErrCI, "update them on your own machine, look at what changed, and commit it")
 		}
 	}
 	sets, err := a.sets()
@@ -115,7 +116,7 @@ func (a *app) runCases(ctx context.Context, sets *golden.Sets, sel golden.Select
 		err = s.WriteText(a.stdout, f.verbose)
 	}
 	if list := diag.FromError(err); list != nil {
-		return faulty("the cases", list)
+		return cli.Faulty("the cases", list)
 	}
 	if err == nil && !s.OK() {
 		return errFound

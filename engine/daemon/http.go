@@ -34,6 +34,7 @@ type Status struct {
 	Failed uint64 `json:"failed"`
 	Aside  uint64 `json:"aside"`
 	// Agree is true where the counters agree: each accepted event has one end, and each routed one is settled or open.
+	// Where a router's Open is less than zero, a gap as large as that could hide.
 	Agree bool `json:"agree"`
 }
 

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/erbd/erbd/engine/filelock"
 )
 
 // stateVersion is the form of the state file that this version reads and writes.
@@ -44,8 +46,12 @@ func lockState(state string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w: name another one that can be written", ErrState, err)
 	}
-	if err := flock(file); err != nil {
+	// Without locks on this system the operator must see to it that only one process follows.
+	if err := filelock.Try(file); err != nil && !errors.Is(err, filelock.ErrUnsupported) {
 		_ = file.Close()
+		if errors.Is(err, filelock.ErrHeld) {
+			err = ErrLocked
+		}
 		return nil, fmt.Errorf("state file %s: %w", state, err)
 	}
 	return file, nil

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/erbd/erbd/engine/filelock"
 )
 
 // lockName is the lock file in the store directory.
@@ -25,9 +27,16 @@ func lockDir(dir string) (*lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of the store directory: %w", err)
 	}
-	if err := flock(f); err != nil {
+	// Without locks nothing would keep two servers off one directory: that is an error, too.
+	if err := filelock.Try(f); err != nil {
 		holder, _ := os.ReadFile(path)
 		_ = f.Close()
+		if errors.Is(err, filelock.ErrUnsupported) {
+			return nil, fmt.Errorf("lock %s: %w: use an external NATS server", dir, err)
+		}
+		if errors.Is(err, filelock.ErrHeld) {
+			err = ErrLocked
+		}
 		if pid, e := strconv.Atoi(strings.TrimSpace(string(holder))); errors.Is(err, ErrLocked) && e == nil {
 			return nil, fmt.Errorf("%w: %s is held by process %d: stop it or choose another nats.store", ErrLocked, dir, pid)
 		}

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package stream
+package filelock
 
 import (
 	"errors"
@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// flock takes the advisory lock of an open file without waiting. The system drops it when the process ends.
-func flock(f *os.File) error {
+// Try takes the lock of an open file without waiting. Errors: ErrHeld, ErrUnsupported, or the system's.
+func Try(f *os.File) error {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
@@ -17,7 +17,7 @@ func flock(f *os.File) error {
 			return nil
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EWOULDBLOCK):
-			return ErrLocked
+			return ErrHeld
 		default:
 			return err
 		}
