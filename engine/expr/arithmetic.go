@@ -31,12 +31,12 @@ func negate(v Value) Value {
 func size(v Value) Value {
 	switch v.kind {
 	case Text:
-		return IntValue(int64(utf8.RuneCountInString(v.str)))
+		return IntValue(int64(utf8.RuneCountInString(v.str())))
 	case Object:
 		return IntValue(int64(len(members(v))))
 	case List:
 		n := int64(0)
-		event.Members(v.str, func(string, event.Span) bool { n++; return true })
+		event.Members(v.str(), func(string, event.Span) bool { n++; return true })
 		return IntValue(n)
 	}
 	return fail("size needs text, a list or an object, got %s", v.kind)
@@ -48,7 +48,7 @@ func toDouble(v Value) Value {
 		x, _ := v.float()
 		return DoubleValue(x)
 	case Text:
-		x, err := strconv.ParseFloat(v.str, 64)
+		x, err := strconv.ParseFloat(v.str(), 64)
 		if err != nil {
 			return fail("double: the text is no number")
 		}
@@ -62,7 +62,7 @@ func textTest(name string, test func(s, t string) bool) func(v, w Value) Value {
 		if v.kind != Text || w.kind != Text {
 			return fail("%s needs two texts, got %s and %s", name, v.kind, w.kind)
 		}
-		return BoolValue(test(v.str, w.str))
+		return BoolValue(test(v.str(), w.str()))
 	}
 }
 
@@ -80,7 +80,7 @@ func equal(v, w Value) bool {
 	case Bool:
 		return v.num == w.num
 	case Text:
-		return v.str == w.str
+		return v.str() == w.str()
 	case Object, List:
 		return toCEL(v).Equal(toCEL(w)).Value() == true
 	}
@@ -116,7 +116,7 @@ func comparison(symbol string, test func(int) bool) func(v, w Value) Value {
 		}
 		switch {
 		case v.kind == Text && w.kind == Text:
-			return BoolValue(test(strings.Compare(v.str, w.str)))
+			return BoolValue(test(strings.Compare(v.str(), w.str())))
 		case v.kind == Bool && w.kind == Bool:
 			return BoolValue(test(compare(v.int(), w.int())))
 		}

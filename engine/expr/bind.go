@@ -107,7 +107,7 @@ func (l *lowering) lower(e ast.Expr) (lowered, bool) {
 			return lowered{}, false // computes otherwise than a whole number
 		}
 		v := fromCEL(e.AsLiteral())
-		return constant(v), v.fail == nil
+		return constant(v), v.kind != Failed
 	case ast.IdentKind:
 		return l.name(e.AsIdent())
 	case ast.ListKind:
@@ -146,8 +146,8 @@ func (l *lowering) name(name string) (lowered, bool) {
 func inlined(eval Node, origin any) Node {
 	return func(f *Frame) Value {
 		v := eval(f)
-		if v.fail != nil && v.fail.Origin == nil {
-			v.fail.Origin = origin
+		if v.kind == Failed && v.Failure().Origin == nil {
+			v.Failure().Origin = origin
 		}
 		return v
 	}
@@ -227,7 +227,7 @@ func (b *Binder) callNode(fn *Function, run implementation, args []lowered) Node
 func oneNode(run func(f *Frame, arg Value) Value, arg Node) Node {
 	return func(f *Frame) Value {
 		v := arg(f)
-		if v.fail != nil {
+		if v.kind == Failed {
 			return v
 		}
 		return run(f, v)
@@ -237,11 +237,11 @@ func oneNode(run func(f *Frame, arg Value) Value, arg Node) Node {
 func twoNode(run func(f *Frame, first, second Value) Value, first, second Node) Node {
 	return func(f *Frame) Value {
 		v := first(f)
-		if v.fail != nil {
+		if v.kind == Failed {
 			return v
 		}
 		w := second(f)
-		if w.fail != nil {
+		if w.kind == Failed {
 			return w
 		}
 		return run(f, v, w)
@@ -251,7 +251,7 @@ func twoNode(run func(f *Frame, first, second Value) Value, first, second Node) 
 func twoConstNode(run func(f *Frame, first, second Value) Value, first Node, second Value) Node {
 	return func(f *Frame) Value {
 		v := first(f)
-		if v.fail != nil {
+		if v.kind == Failed {
 			return v
 		}
 		return run(f, v, second)
@@ -263,8 +263,8 @@ func (l *lowering) fold(n Node) (lowered, bool) {
 	f := NewFrame(nil)
 	f.scope = l.b.Vars
 	v := n(f)
-	if v.fail != nil {
-		return lowered{node: n, fails: v.fail}, true
+	if v.kind == Failed {
+		return lowered{node: n, fails: v.Failure()}, true
 	}
 	return constant(v), true
 }
@@ -279,19 +279,19 @@ func (l *lowering) checkMember(e ast.Expr, function string, args []lowered) {
 		return
 	}
 	if object.kind != Object {
-		l.faults = append(l.faults, l.x.fault(e, "unknown-member", fmt.Sprintf("%s has no member %q", object.kind, key.str)))
+		l.faults = append(l.faults, l.x.fault(e, "unknown-member", fmt.Sprintf("%s has no member %q", object.kind, key.str())))
 		return
 	}
-	if _, ok := lookupMember(*object, key.str); ok {
+	if _, ok := lookupMember(*object, key.str()); ok {
 		return
 	}
-	f := l.x.fault(e, "unknown-member", fmt.Sprintf("there is no member %q here", key.str))
+	f := l.x.fault(e, "unknown-member", fmt.Sprintf("there is no member %q here", key.str()))
 	var keys []string
 	for k := range members(*object) {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
-	if s := diag.Suggest(key.str, keys); s != "" {
+	if s := diag.Suggest(key.str(), keys); s != "" {
 		f.Hint = fmt.Sprintf("did you mean %q?", s)
 	} else if len(keys) <= 12 {
 		f.Hint = fmt.Sprintf("it has %q", keys)
@@ -337,7 +337,7 @@ func firstNode(accept func(v Value) bool, args []lowered) Node {
 	last := len(args) - 1
 	return func(f *Frame) Value {
 		for i := range last {
-			if v := args[i].node(f); v.fail != nil || accept(v) {
+			if v := args[i].node(f); v.kind == Failed || accept(v) {
 				return v
 			}
 		}
@@ -352,7 +352,7 @@ func applyNode(run implementation, args []lowered) Node {
 		a := args[0].node
 		return func(f *Frame) Value {
 			v := a(f)
-			if v.fail != nil {
+			if v.kind == Failed {
 				return v
 			}
 			base := len(f.stack)
@@ -366,7 +366,7 @@ func applyNode(run implementation, args []lowered) Node {
 		base := len(f.stack)
 		for i := range args {
 			v := args[i].node(f)
-			if v.fail != nil {
+			if v.kind == Failed {
 				f.stack = f.stack[:base]
 				return v
 			}

@@ -139,9 +139,9 @@ func (c *libraryCall) Exec(e *interpreter.ExecutionFrame) ref.Val {
 			return out
 		}
 		v := fromCEL(out)
-		if v.fail != nil {
+		if v.kind == Failed {
 			f.stack = f.stack[:base]
-			return types.WrapErr(v.fail)
+			return types.WrapErr(v.Failure())
 		}
 		f.stack = append(f.stack, v)
 	}
@@ -164,7 +164,7 @@ func (c finiteCall) Exec(e *interpreter.ExecutionFrame) ref.Val {
 
 func finite(v ref.Val) ref.Val {
 	if d, ok := v.(types.Double); ok {
-		if f := DoubleValue(float64(d)).fail; f != nil {
+		if f := DoubleValue(float64(d)).Failure(); f != nil {
 			return types.WrapErr(f)
 		}
 	}
@@ -182,13 +182,13 @@ func toCEL(v Value) ref.Val {
 		x, _ := v.float()
 		return types.Double(x)
 	case Number:
-		return numberVal{raw: v.str}
+		return numberVal{raw: v.str()}
 	case Text:
-		return types.String(v.str)
+		return types.String(v.str())
 	case Object:
 		m := map[ref.Val]ref.Val{}
 		var keys []ref.Val
-		gjson.Parse(v.str).ForEach(func(k, e gjson.Result) bool {
+		gjson.Parse(v.str()).ForEach(func(k, e gjson.Result) bool {
 			key := types.String(k.Str)
 			if _, twice := m[key]; !twice {
 				keys = append(keys, key)
@@ -196,16 +196,16 @@ func toCEL(v Value) ref.Val {
 			m[key] = toCEL(JSONValue(e.Raw))
 			return true
 		})
-		return &objectVal{types.NewRefValMap(types.DefaultTypeAdapter, m), v.str, keys}
+		return &objectVal{types.NewRefValMap(types.DefaultTypeAdapter, m), v.str(), keys}
 	case List:
 		var list []ref.Val
-		gjson.Parse(v.str).ForEach(func(_, e gjson.Result) bool {
+		gjson.Parse(v.str()).ForEach(func(_, e gjson.Result) bool {
 			list = append(list, toCEL(JSONValue(e.Raw)))
 			return true
 		})
-		return listVal{types.NewRefValList(types.DefaultTypeAdapter, list), v.str}
+		return listVal{types.NewRefValList(types.DefaultTypeAdapter, list), v.str()}
 	case Failed:
-		return types.WrapErr(v.fail)
+		return types.WrapErr(v.Failure())
 	}
 	return types.NullValue
 }
@@ -271,11 +271,11 @@ func fromCEL(r ref.Val) Value {
 	case types.Timestamp:
 		return TextValue(v.Time.Format(time.RFC3339Nano))
 	case numberVal:
-		return Value{kind: Number, str: v.raw}
+		return stringValue(Number, v.raw)
 	case *objectVal:
-		return Value{kind: Object, str: v.raw}
+		return stringValue(Object, v.raw)
 	case listVal:
-		return Value{kind: List, str: v.raw}
+		return stringValue(List, v.raw)
 	case *types.Err:
 		return failWith(asFailure(v))
 	case traits.Mapper:
@@ -284,7 +284,7 @@ func fromCEL(r ref.Val) Value {
 		out := []byte{'['}
 		for it := v.Iterator(); it.HasNext() == types.True; {
 			e := fromCEL(it.Next())
-			if e.fail != nil {
+			if e.kind == Failed {
 				return e
 			}
 			if len(out) > 1 {
@@ -292,7 +292,7 @@ func fromCEL(r ref.Val) Value {
 			}
 			out = e.AppendJSON(out)
 		}
-		return Value{kind: List, str: string(append(out, ']'))}
+		return stringValue(List, string(append(out, ']')))
 	}
 	return fail("a value of type %s cannot be written as JSON", r.Type().TypeName())
 }
@@ -310,7 +310,7 @@ func mapFromCEL(m traits.Mapper) Value {
 			return fail("an object's keys must be text, got %s", k.Type().TypeName())
 		}
 		v := fromCEL(m.Get(k))
-		if v.fail != nil {
+		if v.kind == Failed {
 			return v
 		}
 		entries = append(entries, entry{string(key), v})
@@ -324,5 +324,5 @@ func mapFromCEL(m traits.Mapper) Value {
 		out = append(AppendString(out, e.key), ':')
 		out = e.value.AppendJSON(out)
 	}
-	return Value{kind: Object, str: string(append(out, '}'))}
+	return stringValue(Object, string(append(out, '}')))
 }

@@ -49,7 +49,7 @@ func evaluate(t *testing.T, source string) Value {
 		f.Enter(vars)
 		answers = append(answers, bound.Node(f).detached())
 	}
-	require.Equal(t, answers[0].JSON(), answers[1].JSON(), "closures and cel-go differ on %s (%v, %v)", source, answers[0].fail, answers[1].fail)
+	require.Equal(t, answers[0].JSON(), answers[1].JSON(), "closures and cel-go differ on %s (%v, %v)", source, answers[0].Failure(), answers[1].Failure())
 	require.Equal(t, answers[0].kind, answers[1].kind, source)
 	return answers[0]
 }
@@ -119,7 +119,7 @@ func TestEvaluate(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.source, func(t *testing.T) {
 			v := evaluate(t, tt.source)
-			require.Nil(t, v.fail)
+			require.Nil(t, v.Failure())
 			require.Equal(t, tt.want, v.JSON())
 		})
 	}
@@ -147,9 +147,9 @@ func TestEvaluateFailures(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.source, func(t *testing.T) {
 			v := evaluate(t, tt.source)
-			require.NotNil(t, v.fail)
+			require.NotNil(t, v.Failure())
 			if tt.want != "" {
-				require.Equal(t, tt.want, v.fail.Reason)
+				require.Equal(t, tt.want, v.Failure().Reason)
 			}
 		})
 	}
@@ -198,8 +198,8 @@ func TestCostIsBounded(t *testing.T) {
 	f.Begin(t.Context(), []byte(`{"data":{"list":[1`+strings.Repeat(",1", 2000)+`]}}`), b.Scanner)
 	f.Enter(b.Vars)
 	v := bound.Node(f)
-	require.NotNil(t, v.fail)
-	require.Equal(t, "the expression takes too many steps for this event", v.fail.Reason)
+	require.NotNil(t, v.Failure())
+	require.Equal(t, "the expression takes too many steps for this event", v.Failure().Reason)
 }
 
 func BenchmarkNode(b *testing.B) {

@@ -3,6 +3,7 @@ package expr
 import (
 	"errors"
 	"fmt"
+	"unsafe"
 )
 
 // Failure says why an expression has no value for an event. It never holds values of the event.
@@ -27,14 +28,14 @@ func (f *Failure) Unwrap() error { return f.Err }
 var ErrRejected = errors.New("rejected by the mapping")
 
 func fail(format string, args ...any) Value {
-	return Value{kind: Failed, fail: &Failure{Reason: fmt.Sprintf(format, args...)}}
+	return failWith(&Failure{Reason: fmt.Sprintf(format, args...)})
 }
 
 func reject(format string, args ...any) Value {
-	return Value{kind: Failed, fail: &Failure{Reason: fmt.Sprintf(format, args...), Err: ErrRejected}}
+	return failWith(&Failure{Reason: fmt.Sprintf(format, args...), Err: ErrRejected})
 }
 
-func failWith(f *Failure) Value { return Value{kind: Failed, fail: f} }
+func failWith(f *Failure) Value { return Value{kind: Failed, ptr: unsafe.Pointer(f)} }
 
 // wrongKind reports an argument of a kind that a function cannot use.
 func wrongKind(function, want string, got Value) Value {

@@ -137,8 +137,8 @@ func (f *Frame) variable(i int) Value {
 		return NullValue
 	}
 	value := def.Eval(f)
-	if value.fail != nil && value.fail.Origin == nil {
-		value.fail.Origin = def.Origin
+	if value.kind == Failed && value.Failure().Origin == nil {
+		value.Failure().Origin = def.Origin
 	}
 	v = &f.vars[i]
 	v.value, v.state = value, set
@@ -163,7 +163,7 @@ func (f *Frame) since(start int) string {
 func (f *Frame) Keep(kind Kind, b []byte) Value {
 	start := len(f.scratch)
 	f.scratch = append(f.scratch, b...)
-	return Value{kind: kind, str: f.since(start)}
+	return stringValue(kind, f.since(start))
 }
 
 // slot is the value found for a look-up of the scanner.
@@ -180,7 +180,7 @@ func (f *Frame) present(s event.Slot) Value {
 			return NullValue
 		}
 		if !span.Escaped {
-			return Value{kind: Text, str: f.json[span.Start+1 : span.End-1]}
+			return plainValue(f.json[span.Start+1 : span.End-1])
 		}
 	case '{', '[':
 		if span.End-span.Start == 2 {

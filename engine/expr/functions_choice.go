@@ -21,7 +21,7 @@ var choiceFunctions = []*Function{
 		Example: `must(find("session"), "the session")`, Gives: `"77e9"`,
 		two: func(f *Frame, first, second Value) Value {
 			if first.kind == Null {
-				return reject("%s is required but absent or empty", second.str)
+				return reject("%s is required but absent or empty", second.str())
 			}
 			return first
 		},
@@ -31,7 +31,7 @@ var choiceFunctions = []*Function{
 		Doc:     "Rejects the event with this reason.",
 		Example: `get("data.id") == null ? reject("no id") : get("data.id")`, Gives: `"c519"`,
 		impure: true,
-		run:    func(f *Frame, args []Value) Value { return reject("%s", args[0].str) },
+		run:    func(f *Frame, args []Value) Value { return reject("%s", args[0].str()) },
 	},
 	{
 		Name: "truthy", Params: []Param{dyn("value")}, Result: cel.BoolType,
@@ -58,7 +58,7 @@ func chooseFrom(_ *Frame, args []Value) Value {
 		return wrongKind("choose", "an object as table", args[0])
 	}
 	if args[1].kind == Text {
-		if v, ok := lookupMember(args[0], args[1].str); ok {
+		if v, ok := lookupMember(args[0], args[1].str()); ok {
 			return v
 		}
 	}
@@ -74,7 +74,7 @@ func bindChoose(_ *Binder, consts []*Value) (implementation, error) {
 	values := members(*table)
 	return func(f *Frame, args []Value) Value {
 		if args[1].kind == Text {
-			if v, ok := values[args[1].str]; ok {
+			if v, ok := values[args[1].str()]; ok {
 				return v
 			}
 		}

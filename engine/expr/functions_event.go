@@ -59,7 +59,7 @@ var eventFunctions = []*Function{
 			last := slots[len(slots)-1]
 			return func(f *Frame) Value {
 				for _, s := range slots[:len(slots)-1] {
-					if v := f.present(s); v.truthy() || v.fail != nil {
+					if v := f.present(s); v.truthy() || v.kind == Failed {
 						return v
 					}
 				}
@@ -101,9 +101,9 @@ var internalFunctions = []*Function{
 			return func(f *Frame) Value { return BoolValue(f.spans[s].Kind != 0) }
 		}),
 	},
-	{Name: fnField, Params: []Param{dyn("value"), literal("key")}, Result: cel.DynType, run: func(f *Frame, a []Value) Value { return member(a[0], a[1].str) }},
+	{Name: fnField, Params: []Param{dyn("value"), literal("key")}, Result: cel.DynType, run: func(f *Frame, a []Value) Value { return member(a[0], a[1].str()) }},
 	{Name: fnHasField, Params: []Param{dyn("value"), literal("key")}, Result: cel.BoolType, run: func(f *Frame, a []Value) Value {
-		_, ok := lookupMember(a[0], a[1].str)
+		_, ok := lookupMember(a[0], a[1].str())
 		return BoolValue(ok)
 	}},
 	{Name: fnIndex, Params: []Param{dyn("value"), dyn("key")}, Result: cel.DynType, run: func(f *Frame, a []Value) Value { return index(a[0], a[1]) }},
@@ -132,7 +132,7 @@ func atPath(read func(s event.Slot, path string) Node) func(*Binder, []*Value) (
 }
 
 func constPath(c *Value) (string, error) {
-	return c.str, event.CheckPath(c.str)
+	return c.str(), event.CheckPath(c.str())
 }
 
 func typedGet(name, want string, result *cel.Type, example, gives string, kinds ...Kind) *Function {
@@ -162,8 +162,8 @@ func lookupMember(v Value, key string) (Value, bool) {
 	if v.kind != Object {
 		return NullValue, false
 	}
-	found := event.Member(v.str, key)
-	return spanValue(v.str, found), found.Kind != 0
+	found := event.Member(v.str(), key)
+	return spanValue(v.str(), found), found.Kind != 0
 }
 
 func member(v Value, key string) Value {
@@ -176,15 +176,15 @@ func index(v, key Value) Value {
 	case v.kind == Null:
 		return NullValue
 	case v.kind == Object && key.kind == Text:
-		return member(v, key.str)
+		return member(v, key.str())
 	case v.kind == Object && key.kind == Null:
 		return NullValue
 	case v.kind == List && key.kind == Int:
 		n := key.int()
 		result, i := NullValue, int64(0)
-		event.Members(v.str, func(_ string, m event.Span) bool {
+		event.Members(v.str(), func(_ string, m event.Span) bool {
 			if i == n {
-				result = spanValue(v.str, m)
+				result = spanValue(v.str(), m)
 				return false
 			}
 			i++

@@ -27,7 +27,7 @@ var identityFunctions = []*Function{
 				return wrongKind("iri", "text as root", args[0])
 			}
 			start := len(f.scratch)
-			dst := append(append(append(append(f.scratch, args[0].str...), '/'), args[1].str...), '/')
+			dst := append(append(append(append(f.scratch, args[0].str()...), '/'), args[1].str()...), '/')
 			dst, ok := args[2].AppendText(dst)
 			if !ok {
 				return wrongKind("iri", "text as id", args[2])
@@ -48,7 +48,7 @@ var identityFunctions = []*Function{
 			if course.kind != Text {
 				return wrongKind("block_id", "text as course id", course)
 			}
-			version, run, ok := strings.Cut(course.str, ":")
+			version, run, ok := strings.Cut(course.str(), ":")
 			if !ok {
 				return fail("block_id: the course id has no version, such as course-v1:")
 			}
@@ -61,7 +61,7 @@ var identityFunctions = []*Function{
 			dst = append(dst, "block-"...)
 			dst = append(dst, version[strings.LastIndexByte(version, '-')+1:]...)
 			dst = append(append(dst, ':'), run...)
-			dst = append(append(dst, "+type@"...), args[1].str...)
+			dst = append(append(dst, "+type@"...), args[1].str()...)
 			dst = append(dst, "+block@"...)
 			if dst, ok = block.AppendText(dst); !ok {
 				return wrongKind("block_id", "text as block", block)
@@ -82,12 +82,12 @@ var identityFunctions = []*Function{
 			if ns.kind != Text || name.kind != Text {
 				return fail("uuid5: expected two texts, got %s and %s", ns.kind, name.kind)
 			}
-			space, err := uuid.Parse(ns.str)
+			space, err := uuid.Parse(ns.str())
 			if err != nil {
 				return fail("uuid5: the namespace is no UUID")
 			}
 			start := len(f.scratch)
-			f.scratch = append(append(f.scratch, space[:]...), name.str...)
+			f.scratch = append(append(f.scratch, space[:]...), name.str()...)
 			sum := sha1.Sum(f.scratch[start:])
 			sum[6] = sum[6]&0x0f | 0x50
 			sum[8] = sum[8]&0x3f | 0x80
@@ -107,7 +107,7 @@ var identityFunctions = []*Function{
 			default:
 				return wrongKind("sha1_hex", "text", arg)
 			}
-			sum := sha1.Sum([]byte(arg.str))
+			sum := sha1.Sum([]byte(arg.str()))
 			return TextValue(f.build(func(dst []byte) []byte { return hex.AppendEncode(dst, sum[:]) }))
 		},
 	},
@@ -120,7 +120,7 @@ var identityFunctions = []*Function{
 			if failed != nil {
 				return failWith(failed)
 			}
-			return userField(u, second.str)
+			return userField(u, second.str())
 		},
 	},
 	{
@@ -135,7 +135,7 @@ var identityFunctions = []*Function{
 			case failed != nil:
 				return args[2]
 			}
-			if v := userField(u, args[1].str); v.kind != Null && v.kind != Failed {
+			if v := userField(u, args[1].str()); v.kind != Null && v.kind != Failed {
 				return v
 			}
 			return args[2]
@@ -175,7 +175,7 @@ func (f *Frame) user(key Value) (*lookup.User, *Failure) {
 	var name string
 	switch key.kind {
 	case Null, Text: // null is who has not logged in; the directory decides about that
-		name = key.str
+		name = key.str()
 	case Int:
 		name = f.build(func(dst []byte) []byte { return strconv.AppendInt(dst, key.int(), 10) })
 	case Double:
@@ -192,7 +192,7 @@ func (f *Frame) user(key Value) (*lookup.User, *Failure) {
 			name = "1"
 		}
 	case Failed:
-		return nil, key.fail
+		return nil, key.Failure()
 	default:
 		return nil, &Failure{Reason: "user: expected a user id or name, got " + key.kind.String()}
 	}

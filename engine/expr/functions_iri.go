@@ -23,11 +23,11 @@ var conformFunctions = []*Function{
 			}
 			start := len(f.scratch)
 			var failed string
-			f.scratch = appendWithIRIs(f.scratch, gjson.Parse(first.str), second.str, &failed)
+			f.scratch = appendWithIRIs(f.scratch, gjson.Parse(first.str()), second.str(), &failed)
 			if failed != "" {
 				return reject("with_iris: %s", failed)
 			}
-			return Value{kind: first.kind, str: f.since(start)}
+			return stringValue(first.kind, f.since(start))
 		},
 	},
 	{
@@ -42,7 +42,7 @@ var conformFunctions = []*Function{
 			default:
 				return wrongKind("mailto", "text", arg)
 			}
-			local, domain, ok := cutLast(arg.str, '@')
+			local, domain, ok := cutLast(arg.str(), '@')
 			if !ok || local == "" || !isDomain(domain) {
 				return reject("mailto: the text is no e-mail address")
 			}
@@ -66,14 +66,14 @@ var conformFunctions = []*Function{
 		one: func(f *Frame, arg Value) Value {
 			switch v := arg; v.kind {
 			case Text:
-				return TextValue(strings.ReplaceAll(v.str, "\x00", ""))
+				return TextValue(strings.ReplaceAll(v.str(), "\x00", ""))
 			case Object, List:
-				if !strings.Contains(v.str, `\u0000`) {
+				if !strings.Contains(v.str(), `\u0000`) {
 					return v
 				}
 				start := len(f.scratch)
-				f.scratch = appendWithoutNUL(f.scratch, v.str)
-				return Value{kind: v.kind, str: f.since(start)}
+				f.scratch = appendWithoutNUL(f.scratch, v.str())
+				return stringValue(v.kind, f.since(start))
 			}
 			return arg
 		},

@@ -12,7 +12,7 @@ var jsonFunctions = []*Function{
 		Name: "at", Params: []Param{dyn("value"), text("path")}, Result: cel.DynType,
 		Doc:     "The value at a dotted path inside an object; null where anything on the way is missing.",
 		Example: `at(get("data.options"), "followed")`, Gives: `true`,
-		two: func(f *Frame, first, second Value) Value { return at(first, second.str) },
+		two: func(f *Frame, first, second Value) Value { return at(first, second.str()) },
 	},
 	{
 		Name: "keys", Params: []Param{dyn("object")}, Result: cel.DynType,
@@ -50,7 +50,7 @@ var jsonFunctions = []*Function{
 			found := NullValue
 			if raw := first.Raw(); raw != "" {
 				event.Members(raw, func(_ string, m event.Span) bool {
-					if v := spanValue(raw, m); !at(v, second.str).isEmpty() {
+					if v := spanValue(raw, m); !at(v, second.str()).isEmpty() {
 						found = v
 						return false
 					}
@@ -81,8 +81,8 @@ var jsonFunctions = []*Function{
 				return arg
 			}
 			start := len(f.scratch)
-			f.scratch = appendPruned(f.scratch, arg.str)
-			return Value{kind: Object, str: f.since(start)}
+			f.scratch = appendPruned(f.scratch, arg.str())
+			return stringValue(Object, f.since(start))
 		},
 	},
 	{
@@ -120,7 +120,7 @@ var jsonFunctions = []*Function{
 				}
 			})
 			f.scratch = append(f.scratch, '}')
-			return Value{kind: Object, str: f.since(start)}
+			return stringValue(Object, f.since(start))
 		},
 	},
 	{
@@ -132,8 +132,8 @@ var jsonFunctions = []*Function{
 				return args[0]
 			}
 			start := len(f.scratch)
-			f.scratch = appendDropped(f.scratch, gjson.Parse(args[0].str), args[1:])
-			return Value{kind: args[0].kind, str: f.since(start)}
+			f.scratch = appendDropped(f.scratch, gjson.Parse(args[0].str()), args[1:])
+			return stringValue(args[0].kind, f.since(start))
 		},
 	},
 	{
@@ -151,7 +151,7 @@ var jsonFunctions = []*Function{
 
 func each(v Value, fn func(k, m gjson.Result)) {
 	if v.kind == Object {
-		gjson.Parse(v.str).ForEach(func(k, m gjson.Result) bool { fn(k, m); return true })
+		gjson.Parse(v.str()).ForEach(func(k, m gjson.Result) bool { fn(k, m); return true })
 	}
 }
 
@@ -164,7 +164,7 @@ func appendDropped(dst []byte, r gjson.Result, names []Value) []byte {
 	r.ForEach(func(k, m gjson.Result) bool {
 		if r.IsObject() {
 			for _, name := range names {
-				if name.str == k.Str && holdsNothing(m) {
+				if name.str() == k.Str && holdsNothing(m) {
 					return true
 				}
 			}
@@ -203,16 +203,16 @@ func listOf(f *Frame, name string, v Value, item func(dst []byte, key, raw strin
 	start := len(f.scratch)
 	f.scratch = append(f.scratch, '[')
 	if v.kind == Object {
-		event.Members(v.str, func(key string, m event.Span) bool {
+		event.Members(v.str(), func(key string, m event.Span) bool {
 			if len(f.scratch) > start+1 {
 				f.scratch = append(f.scratch, ',')
 			}
-			f.scratch = item(f.scratch, key, v.str[m.Start:m.End])
+			f.scratch = item(f.scratch, key, v.str()[m.Start:m.End])
 			return true
 		})
 	}
 	f.scratch = append(f.scratch, ']')
-	return Value{kind: List, str: f.since(start)}
+	return stringValue(List, f.since(start))
 }
 
 func jsonFunction(ascii bool) func(f *Frame, arg Value) Value {
@@ -223,9 +223,9 @@ func jsonFunction(ascii bool) func(f *Frame, arg Value) Value {
 		start := len(f.scratch)
 		switch v := arg; v.kind {
 		case Object, List:
-			f.scratch = appendSpaced(f.scratch, v.str, ascii)
+			f.scratch = appendSpaced(f.scratch, v.str(), ascii)
 		case Text:
-			f.scratch = appendText(f.scratch, v.str, ascii)
+			f.scratch = appendText(f.scratch, v.str(), ascii)
 		default:
 			f.scratch = v.AppendJSON(f.scratch)
 		}
@@ -261,7 +261,7 @@ func appendPruned(dst []byte, raw string) []byte {
 // members reads an object into a map; where a key comes twice the last one counts.
 func members(v Value) map[string]Value {
 	m := map[string]Value{}
-	gjson.Parse(v.str).ForEach(func(k, e gjson.Result) bool {
+	gjson.Parse(v.str()).ForEach(func(k, e gjson.Result) bool {
 		m[k.Str] = JSONValue(e.Raw)
 		return true
 	})

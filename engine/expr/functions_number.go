@@ -201,7 +201,7 @@ func timeFunction(name string, needOffset bool, write func(f *Frame, t time.Time
 		default:
 			return wrongKind(name, "an ISO 8601 time", arg)
 		}
-		t, offset, ok := parseTime(arg.str, !needOffset)
+		t, offset, ok := parseTime(arg.str(), !needOffset)
 		switch {
 		case !ok:
 			return fail("%s: the text is no ISO 8601 time", name)

@@ -20,7 +20,7 @@ var routeFunctions = []*Function{
 			if consts[0] == nil {
 				return nil, fmt.Errorf("the key must be known when the expression is loaded")
 			}
-			key := consts[0].str
+			key := consts[0].str()
 			if err := event.CheckPath(key); err != nil {
 				return nil, err
 			}
@@ -38,7 +38,7 @@ var routeFunctions = []*Function{
 					switch span := f.spans[s]; span.Kind {
 					case 0:
 					case '0': // its digits as they stand, which a pattern may ask for
-						return Value{kind: Number, str: f.json[span.Start:span.End]}
+						return stringValue(Number, f.json[span.Start:span.End])
 					default:
 						return f.slot(s)
 					}
@@ -55,14 +55,14 @@ var routeFunctions = []*Function{
 			if consts[1] == nil {
 				return nil, fmt.Errorf("the pattern must be known when the expression is loaded")
 			}
-			re, err := compilePattern(consts[1].str)
+			re, err := compilePattern(consts[1].str())
 			if err != nil {
 				return nil, fmt.Errorf("bad regular expression: %s", regexpReason(err))
 			}
 			return func(f *Frame, args []Value) Value {
 				switch v := args[0]; v.kind {
 				case Text:
-					return BoolValue(re.MatchString(v.str))
+					return BoolValue(re.MatchString(v.str()))
 				case Int, Double, Number, Bool:
 					return BoolValue(re.Match(v.AppendJSON(nil)))
 				}

@@ -79,7 +79,7 @@ var textFunctions = []*Function{
 		Doc:     "The first group (or the whole) of the first match of an RE2 regular expression; null where nothing matches.",
 		Example: `extract("input_28e6_2_1", "^input_([0-9a-f]+)")`, Gives: `"28e6"`,
 		bind: func(_ *Binder, consts []*Value) (implementation, error) {
-			re, err := regexp.Compile(consts[1].str)
+			re, err := regexp.Compile(consts[1].str())
 			if err != nil {
 				return nil, fmt.Errorf("bad regular expression: %w", err)
 			}
@@ -92,11 +92,11 @@ var textFunctions = []*Function{
 				default:
 					return wrongKind("extract", "text", args[0])
 				}
-				m := re.FindStringSubmatchIndex(args[0].str)
+				m := re.FindStringSubmatchIndex(args[0].str())
 				if m == nil || m[2*group] < 0 {
 					return NullValue
 				}
-				return TextValue(args[0].str[m[2*group]:m[2*group+1]])
+				return TextValue(args[0].str()[m[2*group]:m[2*group+1]])
 			}, nil
 		},
 	},
@@ -114,9 +114,9 @@ var textFunctions = []*Function{
 			}
 			var out []byte
 			failed := NullValue
-			gjson.Parse(first.str).ForEach(func(_, m gjson.Result) bool {
+			gjson.Parse(first.str()).ForEach(func(_, m gjson.Result) bool {
 				if out != nil {
-					out = append(out, second.str...)
+					out = append(out, second.str()...)
 				} else {
 					out = []byte{}
 				}
@@ -127,7 +127,7 @@ var textFunctions = []*Function{
 				}
 				return ok
 			})
-			if failed.fail != nil {
+			if failed.kind == Failed {
 				return failed
 			}
 			return TextValue(string(out))
@@ -150,7 +150,7 @@ func textFunction(name, doc, example, gives, what string, run func(f *Frame, s, 
 			case second.kind != Text:
 				return wrongKind(name, "text as "+what, second)
 			}
-			return run(f, first.str, second.str)
+			return run(f, first.str(), second.str())
 		},
 	}
 }

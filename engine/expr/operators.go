@@ -41,7 +41,7 @@ func (l *lowering) operator(e ast.Expr, name string, args []ast.Expr) (lowered, 
 		a, one := nodes[0].node, run.one
 		node = func(f *Frame) Value {
 			v := a(f)
-			if v.fail != nil {
+			if v.kind == Failed {
 				return v
 			}
 			return one(v)
@@ -52,11 +52,11 @@ func (l *lowering) operator(e ast.Expr, name string, args []ast.Expr) (lowered, 
 		a, b, two := nodes[0].node, nodes[1].node, run.two
 		node = func(f *Frame) Value {
 			v := a(f)
-			if v.fail != nil {
+			if v.kind == Failed {
 				return v
 			}
 			w := b(f)
-			if w.fail != nil {
+			if w.kind == Failed {
 				return w
 			}
 			return two(v, w)
@@ -72,10 +72,10 @@ func (l *lowering) operator(e ast.Expr, name string, args []ast.Expr) (lowered, 
 func equalsConst(a Node, c Value, want bool) Node {
 	return func(f *Frame) Value {
 		v := a(f)
-		if v.fail != nil {
+		if v.kind == Failed {
 			return v
 		}
-		return BoolValue((v.kind == c.kind && v.str == c.str) == want)
+		return BoolValue((v.kind == c.kind && v.str() == c.str()) == want)
 	}
 }
 
@@ -135,7 +135,7 @@ func (l *lowering) conditional(e ast.Expr, args []ast.Expr) (lowered, bool) {
 	return lowered{node: func(f *Frame) Value {
 		v := c(f)
 		if v.kind != Bool {
-			if v.fail != nil {
+			if v.kind == Failed {
 				return v
 			}
 			return fail("the condition before \"?\" must be true or false, it is %s", v.kind)
@@ -158,9 +158,9 @@ func logical(a, b Node, absorbing bool) Node {
 		switch {
 		case w.kind == Bool && (w.num != 0) == absorbing:
 			return w
-		case v.fail != nil:
+		case v.kind == Failed:
 			return v
-		case w.fail != nil:
+		case w.kind == Failed:
 			return w
 		case v.kind != Bool:
 			return fail("a side of && or || must be true or false, it is %s", v.kind)
@@ -194,7 +194,7 @@ func (l *lowering) sum(e ast.Expr) (lowered, bool) {
 			var room [4]Value
 			args := room[:len(nodes)]
 			for i := range args {
-				if args[i] = nodes[i].node(f); args[i].fail != nil {
+				if args[i] = nodes[i].node(f); args[i].kind == Failed {
 					return args[i]
 				}
 			}
@@ -216,7 +216,7 @@ func concat(f *Frame, args []Value) Value {
 	}
 	start := len(f.scratch)
 	for i := range args {
-		f.scratch = append(f.scratch, args[i].str...)
+		f.scratch = append(f.scratch, args[i].str()...)
 	}
 	return TextValue(f.since(start))
 }
@@ -224,7 +224,7 @@ func concat(f *Frame, args []Value) Value {
 func addAll(f *Frame, args []Value) Value {
 	sum := args[0]
 	for _, v := range args[1:] {
-		if sum = add(f, sum, v); sum.fail != nil {
+		if sum = add(f, sum, v); sum.kind == Failed {
 			return sum
 		}
 	}
@@ -236,14 +236,14 @@ var addNumbers = arithmetic("+", func(a, b float64) float64 { return a + b }, ad
 func add(f *Frame, v, w Value) Value {
 	switch {
 	case v.kind == Text && w.kind == Text:
-		return TextValue(f.build(func(dst []byte) []byte { return append(append(dst, v.str...), w.str...) }))
+		return TextValue(f.build(func(dst []byte) []byte { return append(append(dst, v.str()...), w.str()...) }))
 	case v.kind == List && w.kind == List:
-		a, b := strings.TrimSpace(v.str[1:len(v.str)-1]), strings.TrimSpace(w.str[1:len(w.str)-1])
+		a, b := strings.TrimSpace(v.str()[1:len(v.str())-1]), strings.TrimSpace(w.str()[1:len(w.str())-1])
 		sep := ","
 		if a == "" || b == "" {
 			sep = ""
 		}
-		return Value{kind: List, str: "[" + a + sep + b + "]"}
+		return stringValue(List, "["+a+sep+b+"]")
 	}
 	return addNumbers(v, w)
 }
@@ -255,7 +255,7 @@ func (l *lowering) list(elements []ast.Expr) (lowered, bool) {
 		return lowered{}, false
 	}
 	node := applyNode(func(f *Frame, args []Value) Value {
-		return Value{kind: List, str: f.build(func(dst []byte) []byte {
+		return stringValue(List, f.build(func(dst []byte) []byte {
 			dst = append(dst, '[')
 			for i, v := range args {
 				if i > 0 {
@@ -264,7 +264,7 @@ func (l *lowering) list(elements []ast.Expr) (lowered, bool) {
 				dst = v.AppendJSON(dst)
 			}
 			return append(dst, ']')
-		})}
+		}))
 	}, nodes)
 	if constants {
 		return l.fold(node)
@@ -300,7 +300,7 @@ func (l *lowering) object(m ast.MapExpr) (lowered, bool) {
 		return lowered{}, false
 	}
 	node := applyNode(func(f *Frame, args []Value) Value {
-		return Value{kind: Object, str: f.build(func(dst []byte) []byte {
+		return stringValue(Object, f.build(func(dst []byte) []byte {
 			dst = append(dst, '{')
 			for i, v := range args {
 				if i > 0 {
@@ -310,7 +310,7 @@ func (l *lowering) object(m ast.MapExpr) (lowered, bool) {
 				dst = v.AppendJSON(dst)
 			}
 			return append(dst, '}')
-		})}
+		}))
 	}, nodes)
 	if constants {
 		return l.fold(node)
@@ -328,7 +328,7 @@ func (l *lowering) in(args []ast.Expr) (lowered, bool) {
 		texts, others := memberSet(*set)
 		test = func(v, set Value) Value {
 			if v.kind == Text {
-				return BoolValue(texts[v.str])
+				return BoolValue(texts[v.str()])
 			}
 			for _, o := range others {
 				if equal(v, o) {
@@ -347,11 +347,11 @@ func (l *lowering) in(args []ast.Expr) (lowered, bool) {
 
 func memberSet(set Value) (texts map[string]bool, others []Value) {
 	texts = map[string]bool{}
-	gjson.Parse(set.str).ForEach(func(k, m gjson.Result) bool {
+	gjson.Parse(set.str()).ForEach(func(k, m gjson.Result) bool {
 		if set.kind == Object {
 			texts[k.Str] = true
 		} else if v := JSONValue(m.Raw); v.kind == Text {
-			texts[v.str] = true
+			texts[v.str()] = true
 		} else {
 			others = append(others, v)
 		}
@@ -363,11 +363,11 @@ func memberSet(set Value) (texts map[string]bool, others []Value) {
 func contains(v, set Value) Value {
 	switch set.kind {
 	case Object:
-		_, ok := lookupMember(set, v.str)
+		_, ok := lookupMember(set, v.str())
 		return BoolValue(ok && v.kind == Text)
 	case List:
 		texts, others := memberSet(set)
-		found := v.kind == Text && texts[v.str]
+		found := v.kind == Text && texts[v.str()]
 		return BoolValue(found || slices.ContainsFunc(others, func(o Value) bool { return equal(v, o) }))
 	}
 	return fail("\"in\" needs a list or an object, got %s", set.kind)
@@ -395,7 +395,7 @@ func (l *lowering) matches(args []ast.Expr) (lowered, bool) {
 		case Failed:
 			return v
 		case Text:
-			return BoolValue(re.MatchString(v.str))
+			return BoolValue(re.MatchString(v.str()))
 		}
 		return wrongKind("matches", "text", v)
 	}}, true

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 
@@ -35,11 +36,15 @@ func (k Kind) String() string { return kindNames[k] }
 // Value is the result of an expression. Objects and lists are JSON text, so that the order of members and
 // the digits of numbers survive. A Value may alias the event and the Frame that made it: it is valid until
 // that Frame starts on the next event.
+//
+// It is four words and no more: the compiler keeps such values in registers.
 type Value struct {
-	kind Kind
+	// ptr is the text (*byte) or the *Failure; num is its length, or the number.
+	ptr  unsafe.Pointer
 	num  uint64
-	str  string
-	fail *Failure
+	kind Kind
+	// plain is set for Text that JSON writes without escapes, where that is known.
+	plain bool
 }
 
 // NullValue is the absent value.
@@ -65,7 +70,16 @@ func DoubleValue(f float64) Value {
 }
 
 // TextValue returns a Text.
-func TextValue(s string) Value { return Value{kind: Text, str: s} }
+func TextValue(s string) Value { return stringValue(Text, s) }
+
+func stringValue(kind Kind, s string) Value {
+	return Value{kind: kind, ptr: unsafe.Pointer(unsafe.StringData(s)), num: uint64(len(s))}
+}
+
+// plainValue is a Text that JSON writes without escapes.
+func plainValue(s string) Value {
+	return Value{kind: Text, ptr: unsafe.Pointer(unsafe.StringData(s)), num: uint64(len(s)), plain: true}
+}
 
 // JSONValue returns the value of JSON text, which must be valid.
 func JSONValue(raw string) Value {
@@ -89,7 +103,7 @@ func spanValue(json string, s event.Span) Value {
 		if s.Escaped {
 			return TextValue(gjson.Parse(raw).Str)
 		}
-		return TextValue(raw[1 : len(raw)-1])
+		return plainValue(raw[1 : len(raw)-1])
 	case '0':
 		return numberValue(raw)
 	case 't':
@@ -97,9 +111,9 @@ func spanValue(json string, s event.Span) Value {
 	case 'f':
 		return BoolValue(false)
 	case '{':
-		return Value{kind: Object, str: raw}
+		return stringValue(Object, raw)
 	case '[':
-		return Value{kind: List, str: raw}
+		return stringValue(List, raw)
 	}
 	return NullValue
 }
@@ -112,7 +126,7 @@ func numberValue(raw string) Value {
 		if i, err := strconv.ParseInt(raw, 10, 64); err == nil {
 			return IntValue(i)
 		}
-		return Value{kind: Number, str: raw}
+		return stringValue(Number, raw)
 	}
 	f, err := strconv.ParseFloat(raw, 64)
 	if err != nil {
@@ -150,18 +164,31 @@ func (v Value) Kind() Kind { return v.kind }
 func (v Value) IsNull() bool { return v.kind == Null }
 
 // Failure returns why there is no value, nil where there is one.
-func (v Value) Failure() *Failure { return v.fail }
+func (v Value) Failure() *Failure {
+	if v.kind != Failed {
+		return nil
+	}
+	return (*Failure)(v.ptr)
+}
+
+// str is the text of a Text, or the JSON text of a Number, Object or List; "" of anything else.
+func (v Value) str() string {
+	if v.kind < Number || v.kind == Failed {
+		return ""
+	}
+	return unsafe.String((*byte)(v.ptr), int(v.num))
+}
 
 // Bool returns the truth value of a Bool.
 func (v Value) Bool() (b, ok bool) { return v.num != 0, v.kind == Bool }
 
 // Text returns the text of a Text.
-func (v Value) Text() (s string, ok bool) { return v.str, v.kind == Text }
+func (v Value) Text() (s string, ok bool) { return v.str(), v.kind == Text }
 
 // Raw returns the JSON text of an Object or a List, "" otherwise.
 func (v Value) Raw() string {
 	if v.kind == Object || v.kind == List {
-		return v.str
+		return v.str()
 	}
 	return ""
 }
@@ -185,9 +212,9 @@ func (v Value) isEmpty() bool {
 	case Null:
 		return true
 	case Text:
-		return v.str == ""
+		return v.str() == ""
 	case Object, List:
-		return isEmptyJSON(v.str)
+		return isEmptyJSON(v.str())
 	}
 	return false
 }
@@ -216,7 +243,12 @@ func (v Value) truthy() bool {
 
 // detached returns a copy that does not alias the event or the frame.
 func (v Value) detached() Value {
-	v.str = strings.Clone(v.str)
+	switch v.kind {
+	case Number, Text, Object, List:
+		c := stringValue(v.kind, strings.Clone(v.str()))
+		c.plain = v.kind == Text && nextEscape(c.str(), 0) == len(c.str())
+		return c
+	}
 	return v
 }
 
@@ -232,9 +264,12 @@ func (v Value) AppendJSON(dst []byte) []byte {
 	case Double:
 		return appendDouble(dst, math.Float64frombits(v.num))
 	case Text:
-		return AppendString(dst, v.str)
+		if v.plain {
+			return append(append(append(dst, '"'), v.str()...), '"')
+		}
+		return AppendString(dst, v.str())
 	case Number, Object, List:
-		return append(dst, v.str...)
+		return append(dst, v.str()...)
 	}
 	return dst
 }
@@ -247,7 +282,7 @@ func (v Value) JSON() string { return string(v.AppendJSON(nil)) }
 func (v Value) AppendText(dst []byte) (out []byte, ok bool) {
 	switch v.kind {
 	case Text:
-		return append(dst, v.str...), true
+		return append(dst, v.str()...), true
 	case Int, Double, Number:
 		return v.AppendJSON(dst), true
 	case Bool:
@@ -268,7 +303,7 @@ func KindAt(json, path string) string {
 			return "absent"
 		}
 	}
-	if v.fail != nil { // a number that is too large
+	if v.kind == Failed { // a number that is too large
 		return Double.String()
 	}
 	return v.kind.String()
