@@ -37,20 +37,63 @@ type Scanner struct {
 	slots int
 	paths map[string]Slot
 	keys  map[string]Slot
-	// findLengths has bit (len(key) & 63) set for every bare key, so that most keys of an event cost one test.
-	findLengths uint64
+	// findBits has the bit of every bare key set, so that most keys of an event cost one test.
+	findBits uint64
 }
 
 type trie struct {
-	key  string
 	slot Slot // -1 where the node is no leaf
 	node int32
-	kids []*trie
+	kids []step
+}
+
+type step struct {
+	key name
+	to  *trie
 }
 
 type findKey struct {
-	key  string
+	key  name
 	slot Slot
+}
+
+// name is a key in a form that is compared by words: its first and last eight bytes, which are all there is of most.
+type name struct {
+	head, tail uint64
+	text       string
+}
+
+func nameOf(key string) name {
+	n := name{text: key}
+	b := []byte(key)
+	if len(b) >= 8 {
+		n.head, n.tail = binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[len(b)-8:])
+		return n
+	}
+	for i, c := range b {
+		n.head |= uint64(c) << (8 * i)
+	}
+	return n
+}
+
+// nameAt is nameOf for the bytes b[i:j], without a copy of them.
+func nameAt(b []byte, i, j int) (head, tail uint64) {
+	if n := j - i; n >= 8 {
+		return binary.LittleEndian.Uint64(b[i:]), binary.LittleEndian.Uint64(b[j-8:])
+	} else if i+8 <= len(b) {
+		return binary.LittleEndian.Uint64(b[i:]) & (1<<(8*n) - 1), 0
+	}
+	n := nameOf(string(b[i:j]))
+	return n.head, n.tail
+}
+
+func (n *name) is(head, tail uint64, key []byte) bool {
+	return n.head == head && n.tail == tail && len(n.text) == len(key) && (len(key) <= 16 || n.text == string(key))
+}
+
+// bit is one of 64 bits, spread over the names.
+func bit(head uint64, length int) uint64 {
+	return 1 << ((head ^ uint64(length)) * 0x9e3779b97f4a7c15 >> 58)
 }
 
 // NewScanner returns a Scanner without look-ups.
@@ -83,8 +126,9 @@ func (x *Scanner) Find(key string) Slot {
 	}
 	s := x.newSlot()
 	x.keys[key] = s
-	x.finds = append(x.finds, findKey{key, s})
-	x.findLengths |= 1 << (len(key) & 63)
+	n := nameOf(key)
+	x.finds = append(x.finds, findKey{n, s})
+	x.findBits |= bit(n.head, len(key))
 	return s
 }
 
@@ -96,13 +140,13 @@ func (x *Scanner) newSlot() Slot {
 
 func (x *Scanner) child(t *trie, key string) *trie {
 	for _, k := range t.kids {
-		if k.key == key {
-			return k
+		if k.key.text == key {
+			return k.to
 		}
 	}
-	k := &trie{key: key, slot: -1, node: int32(x.nodes)}
+	k := &trie{slot: -1, node: int32(x.nodes)}
 	x.nodes++
-	t.kids = append(t.kids, k)
+	t.kids = append(t.kids, step{nameOf(key), k})
 	return k
 }
 
@@ -159,9 +203,12 @@ func (s *Scan) object(i int, t *trie) int {
 		keyStart := i
 		var escaped bool
 		i, escaped = s.text(i)
-		key := b[keyStart+1 : max(keyStart+1, i-1)]
+		keyEnd := max(keyStart+1, i-1)
+		key := b[keyStart+1 : keyEnd]
+		head, tail := nameAt(b, keyStart+1, keyEnd)
 		if escaped {
 			key = []byte(gjson.ParseBytes(b[keyStart:i]).Str)
+			head, tail = nameAt(key, 0, len(key))
 		}
 		for i < len(b) && (b[i] <= ' ' || b[i] == ':') {
 			i++
@@ -171,9 +218,9 @@ func (s *Scan) object(i int, t *trie) int {
 		}
 		var match *trie
 		if t != nil {
-			for _, k := range t.kids {
-				if len(k.key) == len(key) && k.key == string(key) {
-					match = k
+			for k := range t.kids {
+				if t.kids[k].key.is(head, tail, key) {
+					match = t.kids[k].to
 					break
 				}
 			}
@@ -206,8 +253,8 @@ func (s *Scan) object(i int, t *trie) int {
 		if match != nil && match.slot >= 0 {
 			s.spans[match.slot] = span
 		}
-		if s.x.findLengths&(1<<(len(key)&63)) != 0 {
-			s.found(key, span, start)
+		if s.x.findBits&bit(head, len(key)) != 0 {
+			s.found(head, tail, key, span, start)
 		}
 	}
 	if s.nulls > 0 && start > 0 {
@@ -217,9 +264,10 @@ func (s *Scan) object(i int, t *trie) int {
 }
 
 // found records a bare key of the object that starts at container, unless an earlier object had it.
-func (s *Scan) found(key []byte, span Span, container int32) {
-	for _, f := range s.x.finds {
-		if len(f.key) != len(key) || f.key != string(key) {
+func (s *Scan) found(head, tail uint64, key []byte, span Span, container int32) {
+	for i := range s.x.finds {
+		f := &s.x.finds[i]
+		if !f.key.is(head, tail, key) {
 			continue
 		}
 		old := &s.spans[f.slot]
@@ -253,8 +301,8 @@ func (s *Scan) forget(t *trie) {
 		s.spans[t.slot] = Span{}
 	}
 	for _, k := range t.kids {
-		s.seen[k.node] = false
-		s.forget(k)
+		s.seen[k.to.node] = false
+		s.forget(k.to)
 	}
 }
 

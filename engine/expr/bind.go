@@ -3,6 +3,8 @@ package expr
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"unsafe"
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
@@ -44,6 +46,62 @@ type Bound struct {
 	Reads []string
 	// Native is false where cel-go evaluates the expression, which is slower.
 	Native bool
+	// Plain is true for what only reads a place of the event, which costs no more than to remember the value.
+	Plain bool
+	write textWriter
+}
+
+// Variable is the variable of a let that has the expression as its value.
+func (b *Bound) Variable(name string, origin any) Variable {
+	return Variable{Name: name, Eval: b.Node, Const: b.Const, Origin: origin, Inline: b.Plain, write: b.write}
+}
+
+// AppendJSON appends the value as JSON and returns it; nothing is appended of Null and Failed. A Text that need not be
+// made first is only there until dst grows.
+func (b *Bound) AppendJSON(f *Frame, dst []byte) ([]byte, Value) {
+	if b.write == nil {
+		v := b.Node(f)
+		if v.kind != Null {
+			dst = v.AppendJSON(dst)
+		}
+		return dst, v
+	}
+	start := len(dst)
+	dst, v := b.AppendEscaped(f, append(dst, '"'))
+	switch v.kind {
+	case Text:
+		return append(dst, '"'), v
+	case Null:
+		return dst[:start], v
+	}
+	return v.AppendJSON(dst[:start]), v
+}
+
+// AppendEscaped appends the inside of the JSON string of a Text and returns the value; nothing is appended of any other
+// kind. A Text that need not be made first is only there until dst grows.
+func (b *Bound) AppendEscaped(f *Frame, dst []byte) ([]byte, Value) {
+	if b.write == nil {
+		v := b.Node(f)
+		switch {
+		case v.kind != Text:
+		case v.plain:
+			dst = append(dst, v.str()...)
+		default:
+			dst = AppendEscaped(dst, v.str())
+		}
+		return dst, v
+	}
+	start := len(dst)
+	dst, v := b.write(f, dst)
+	if v.kind == Text {
+		text := unsafe.String(unsafe.SliceData(dst[start:]), len(dst)-start)
+		v = TextValue(text)
+		if n := nextEscape(text, 0); n < len(text) {
+			v = TextValue(strings.Clone(text))
+			dst = AppendEscaped(dst[:start+n], v.str()[n:])
+		}
+	}
+	return dst, v
 }
 
 // Bind makes an expression ready: known calls become Go closures over the slots of the scanner, constants are
@@ -61,7 +119,7 @@ func (x *Expr) bind(b *Binder, native bool) (Bound, []Fault) {
 		return Bound{}, l.faults
 	}
 	if ok && native {
-		bound := Bound{Node: n.node, Const: n.konst, Fails: n.fails, Reads: b.reads, Native: true}
+		bound := Bound{Node: n.node, Const: n.konst, Fails: n.fails, Reads: b.reads, Native: true, Plain: n.plain, write: n.write}
 		if n.konst != nil {
 			v := *n.konst
 			bound.Node = func(*Frame) Value { return v }
@@ -86,6 +144,29 @@ type lowered struct {
 	node  Node
 	konst *Value
 	fails *Failure
+	// write, where set, is a cheaper way to the text of the value.
+	write textWriter
+	// plain is true for accessors of one place.
+	plain bool
+}
+
+// textWriter appends the value of a node where it is a Text, without making that text first. Any other value is
+// returned with dst as it was.
+type textWriter func(f *Frame, dst []byte) ([]byte, Value)
+
+// writer is the textWriter of a node.
+func (n lowered) writer() textWriter {
+	if n.write != nil {
+		return n.write
+	}
+	node := n.node
+	return func(f *Frame, dst []byte) ([]byte, Value) {
+		v := node(f)
+		if v.kind == Text {
+			dst = append(dst, v.str()...)
+		}
+		return dst, v
+	}
 }
 
 func constant(v Value) lowered {
@@ -129,7 +210,11 @@ func (l *lowering) name(name string) (lowered, bool) {
 			l.b.Uses[name]++
 		}
 		if def := &l.b.Vars.defs[i]; def.Inline && def.Eval != nil {
-			return lowered{node: inlined(def.Eval, def.Origin)}, true
+			n := lowered{node: inlined(def.Eval, def.Origin)}
+			if def.write != nil {
+				n.write = inlinedWriter(def.write, def.Origin)
+			}
+			return n, true
 		}
 		return lowered{node: func(f *Frame) Value { return f.variable(i) }}, true
 	}
@@ -150,6 +235,16 @@ func inlined(eval Node, origin any) Node {
 			v.Failure().Origin = origin
 		}
 		return v
+	}
+}
+
+func inlinedWriter(write textWriter, origin any) textWriter {
+	return func(f *Frame, dst []byte) ([]byte, Value) {
+		dst, v := write(f, dst)
+		if v.kind == Failed && v.Failure().Origin == nil {
+			v.Failure().Origin = origin
+		}
+		return dst, v
 	}
 }
 
@@ -189,7 +284,7 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 			l.faults = append(l.faults, l.x.fault(e, "bad-argument", fn.Name+": "+err.Error()))
 			return lowered{}, false
 		}
-		return lowered{node: node}, true
+		return lowered{node: node, plain: len(nodes) == 1}, true
 	}
 	run, err := l.b.prepare(fn, nodes)
 	if err != nil {
@@ -204,11 +299,29 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 		}
 		return lowered{node: node}, true
 	}
-	node := l.b.callNode(fn, run, nodes)
 	if constants && !fn.impure && !reads {
-		return l.fold(node)
+		return l.fold(l.b.callNode(fn, run, nodes))
 	}
-	return lowered{node: node}, true
+	n := lowered{node: l.b.callNode(fn, run, nodes)}
+	if fn.write != nil && l.b.Probe == nil {
+		n.write = fn.write(nodes)
+		if slices.ContainsFunc(nodes, func(a lowered) bool { return a.write != nil }) {
+			n.node = textNode(n.write)
+		}
+	}
+	return n, true
+}
+
+// textNode is the node of a textWriter.
+func textNode(write textWriter) Node {
+	return func(f *Frame) Value {
+		dst, v := write(f, f.Borrow())
+		if v.kind == Text {
+			v = f.Keep(Text, dst)
+		}
+		f.Return(dst)
+		return v
+	}
 }
 
 // callNode is the node of a call, in the cheapest form that the function has.

@@ -31,6 +31,9 @@ type Function struct {
 	// until, where set, ends the evaluation of the arguments: the first value it accepts is the result, else the last.
 	until func(v Value) bool
 	bind  func(b *Binder, consts []*Value) (implementation, error)
+	// write, where set, makes the writer of a call whose value is a text that it need not make first. What it gives is
+	// what run gives.
+	write func(args []lowered) textWriter
 }
 
 // Param is a parameter of a Function.

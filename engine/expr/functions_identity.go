@@ -41,33 +41,30 @@ var identityFunctions = []*Function{
 		Doc:     "The id of a block of a course, from the course id and the block's own part: block-v1:ORG+C+R+type@T+block@B, with the version of the course id, and ccx- in front for custom courses. Null where the course or the block is null.",
 		Example: `block_id("course-v1:edX+DemoX+2021", "video", "c519")`, Gives: `"block-v1:edX+DemoX+2021+type@video+block@c519"`,
 		run: func(f *Frame, args []Value) Value {
-			course, block := args[0], args[2]
-			if course.kind == Null || block.kind == Null {
-				return NullValue
-			}
-			if course.kind != Text {
-				return wrongKind("block_id", "text as course id", course)
-			}
-			version, run, ok := strings.Cut(course.str(), ":")
-			if !ok {
-				return fail("block_id: the course id has no version, such as course-v1:")
-			}
-			run, _, _ = strings.Cut(run, ":")
 			start := len(f.scratch)
-			dst := f.scratch
-			if strings.Contains(version, "ccx") {
-				dst = append(dst, "ccx-"...)
+			dst, v := appendBlockID(f.scratch, args[0], args[1], args[2])
+			if f.scratch = dst; v.kind == Text {
+				v = TextValue(f.since(start))
 			}
-			dst = append(dst, "block-"...)
-			dst = append(dst, version[strings.LastIndexByte(version, '-')+1:]...)
-			dst = append(append(dst, ':'), run...)
-			dst = append(append(dst, "+type@"...), args[1].str()...)
-			dst = append(dst, "+block@"...)
-			if dst, ok = block.AppendText(dst); !ok {
-				return wrongKind("block_id", "text as block", block)
+			return v
+		},
+		write: func(args []lowered) textWriter {
+			course, kind, block := args[0].node, args[1].node, args[2].node
+			return func(f *Frame, dst []byte) ([]byte, Value) {
+				c := course(f)
+				if c.kind == Failed {
+					return dst, c
+				}
+				k := kind(f)
+				if k.kind == Failed {
+					return dst, k
+				}
+				b := block(f)
+				if b.kind == Failed {
+					return dst, b
+				}
+				return appendBlockID(dst, c, k, b)
 			}
-			f.scratch = dst
-			return TextValue(f.since(start))
 		},
 	},
 	{
@@ -80,7 +77,7 @@ var identityFunctions = []*Function{
 				return NullValue
 			}
 			if ns.kind != Text || name.kind != Text {
-				return fail("uuid5: expected two texts, got %s and %s", ns.kind, name.kind)
+				return notTexts(ns, name)
 			}
 			space, err := uuid.Parse(ns.str())
 			if err != nil {
@@ -88,12 +85,10 @@ var identityFunctions = []*Function{
 			}
 			start := len(f.scratch)
 			f.scratch = append(append(f.scratch, space[:]...), name.str()...)
-			sum := sha1.Sum(f.scratch[start:])
-			sum[6] = sum[6]&0x0f | 0x50
-			sum[8] = sum[8]&0x3f | 0x80
-			f.scratch = appendUUID(f.scratch[:start], sum[:16])
-			return TextValue(f.since(start))
+			f.scratch = appendUUID5(f.scratch[:start], f.scratch[start:])
+			return plainValue(f.since(start))
 		},
+		write: writeUUID5,
 	},
 	{
 		Name: "sha1_hex", Params: []Param{dyn("text")}, Result: cel.DynType,
@@ -170,6 +165,39 @@ var identityFunctions = []*Function{
 	},
 }
 
+// appendBlockID appends the id of a block; the value is a Text if it did.
+func appendBlockID(dst []byte, course, kind, block Value) ([]byte, Value) {
+	if course.kind == Null || block.kind == Null {
+		return dst, NullValue
+	}
+	if course.kind != Text {
+		return dst, wrongKind("block_id", "text as course id", course)
+	}
+	id := course.str()
+	colon := strings.IndexByte(id, ':')
+	if colon < 0 {
+		return dst, fail("block_id: the course id has no version, such as course-v1:")
+	}
+	version, run := id[:colon], id[colon+1:]
+	if end := strings.IndexByte(run, ':'); end >= 0 {
+		run = run[:end]
+	}
+	start := len(dst)
+	if strings.Contains(version, "ccx") {
+		dst = append(dst, "ccx-"...)
+	}
+	dst = append(dst, "block-"...)
+	dst = append(dst, version[strings.LastIndexByte(version, '-')+1:]...)
+	dst = append(append(dst, ':'), run...)
+	dst = append(append(dst, "+type@"...), kind.str()...)
+	dst = append(dst, "+block@"...)
+	dst, ok := block.AppendText(dst)
+	if !ok {
+		return dst[:start], wrongKind("block_id", "text as block", block)
+	}
+	return dst, course
+}
+
 // user looks up a user by a key of the event.
 func (f *Frame) user(key Value) (*lookup.User, *Failure) {
 	var name string
@@ -229,6 +257,62 @@ func userField(u *lookup.User, field string) Value {
 		return NullValue
 	}
 	return TextValue(s)
+}
+
+func notTexts(ns, name Value) Value {
+	return fail("uuid5: expected two texts, got %s and %s", ns.kind, name.kind)
+}
+
+// writeUUID5 writes the name behind the namespace and hashes both, so that the name is never a value of its own.
+func writeUUID5(args []lowered) textWriter {
+	name := args[1].writer()
+	var space uuid.UUID
+	known := false
+	if c := args[0].konst; c != nil && c.kind == Text {
+		var err error
+		space, err = uuid.Parse(c.str())
+		known = err == nil
+	}
+	namespace := args[0].node
+	return func(f *Frame, dst []byte) ([]byte, Value) {
+		u := space
+		var ns Value
+		if !known {
+			if ns = namespace(f); ns.kind == Failed {
+				return dst, ns
+			}
+		}
+		input, v := name(f, append(f.Borrow(), u[:]...))
+		switch {
+		case v.kind == Null || v.kind == Failed:
+		case v.kind != Text || !known && ns.kind != Text:
+			if known {
+				ns.kind = Text
+			}
+			v = notTexts(ns, v)
+		default:
+			var err error
+			if !known {
+				u, err = uuid.Parse(ns.str())
+				copy(input, u[:])
+			}
+			if err != nil {
+				v = fail("uuid5: the namespace is no UUID")
+				break
+			}
+			dst = appendUUID5(dst, input)
+		}
+		f.Return(input)
+		return dst, v
+	}
+}
+
+// appendUUID5 appends the UUID of a namespace with a name behind it.
+func appendUUID5(dst, input []byte) []byte {
+	sum := sha1.Sum(input)
+	sum[6] = sum[6]&0x0f | 0x50
+	sum[8] = sum[8]&0x3f | 0x80
+	return appendUUID(dst, sum[:16])
 }
 
 func appendUUID(dst, u []byte) []byte {

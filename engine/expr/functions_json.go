@@ -64,13 +64,13 @@ var jsonFunctions = []*Function{
 		Name: "json_text", Params: []Param{dyn("value")}, Result: cel.DynType,
 		Doc:     "A value as JSON text, with a space behind colons and commas. Null stays null.",
 		Example: `json_text(["é", 1.0])`, Gives: `"[\"é\", 1.0]"`,
-		one: jsonFunction(false),
+		one: jsonFunction(false), write: jsonWriter(false),
 	},
 	{
 		Name: "json_ascii", Params: []Param{dyn("value")}, Result: cel.DynType,
 		Doc:     "Like json_text, with all characters beyond ASCII written as \\uXXXX: the form that statement ids are computed from.",
 		Example: `json_ascii(["é"])`, Gives: `"[\"\\u00e9\"]"`,
-		one: jsonFunction(true),
+		one: jsonFunction(true), write: jsonWriter(true),
 	},
 	{
 		Name: "prune", Params: []Param{dyn("object")}, Result: cel.DynType,
@@ -221,16 +221,33 @@ func jsonFunction(ascii bool) func(f *Frame, arg Value) Value {
 			return NullValue
 		}
 		start := len(f.scratch)
-		switch v := arg; v.kind {
-		case Object, List:
-			f.scratch = appendSpaced(f.scratch, v.str(), ascii)
-		case Text:
-			f.scratch = appendText(f.scratch, v.str(), ascii)
-		default:
-			f.scratch = v.AppendJSON(f.scratch)
-		}
+		f.scratch = appendPython(f.scratch, arg, ascii)
 		return TextValue(f.since(start))
 	}
+}
+
+func jsonWriter(ascii bool) func(args []lowered) textWriter {
+	return func(args []lowered) textWriter {
+		arg := args[0].node
+		return func(f *Frame, dst []byte) ([]byte, Value) {
+			v := arg(f)
+			if v.kind == Null || v.kind == Failed {
+				return dst, v
+			}
+			return appendPython(dst, v, ascii), TextValue("")
+		}
+	}
+}
+
+// appendPython writes a value as JSON the way Python does, whose bytes statement ids are computed from.
+func appendPython(dst []byte, v Value, ascii bool) []byte {
+	switch v.kind {
+	case Object, List:
+		return appendSpaced(dst, v.str(), ascii)
+	case Text:
+		return appendText(dst, v.str(), ascii)
+	}
+	return v.AppendJSON(dst)
 }
 
 func appendPruned(dst []byte, raw string) []byte {

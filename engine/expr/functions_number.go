@@ -55,11 +55,7 @@ var numberFunctions = []*Function{
 		Name: "time_iso", Params: []Param{dyn("time")}, Result: cel.DynType,
 		Doc:     "An ISO 8601 time with its own offset: +00:00 instead of Z, six decimals or none. A number is seconds since 1970. A time without an offset is refused; null stays null.",
 		Example: `time_iso("2019-01-17T01:11:14.288Z")`, Gives: `"2019-01-17T01:11:14.288000+00:00"`,
-		one: timeFunction("time_iso", true, func(f *Frame, t time.Time) Value {
-			start := len(f.scratch)
-			f.scratch = appendTime(f.scratch, t)
-			return TextValue(f.since(start))
-		}),
+		one: timeISO, write: writeTimeISO,
 	},
 	{
 		Name: "time_utc", Params: []Param{dyn("time")}, Result: cel.DynType,
@@ -74,6 +70,43 @@ var numberFunctions = []*Function{
 			}))
 		}),
 	},
+}
+
+var timeISOAny = timeFunction("time_iso", true, func(f *Frame, t time.Time) Value {
+	start := len(f.scratch)
+	f.scratch = appendTime(f.scratch, t)
+	return plainValue(f.since(start))
+})
+
+func timeISO(f *Frame, arg Value) Value {
+	if arg.kind == Text {
+		start := len(f.scratch)
+		var ok bool
+		if f.scratch, ok = appendCommonTime(f.scratch, arg.str()); ok {
+			return plainValue(f.since(start))
+		}
+	}
+	return timeISOAny(f, arg)
+}
+
+func writeTimeISO(args []lowered) textWriter {
+	arg := args[0].node
+	return func(f *Frame, dst []byte) ([]byte, Value) {
+		v := arg(f)
+		if v.kind == Text {
+			var ok bool
+			if dst, ok = appendCommonTime(dst, v.str()); ok {
+				return dst, v
+			}
+		}
+		if v.kind != Failed {
+			v = timeISOAny(f, v)
+		}
+		if v.kind == Text {
+			dst = append(dst, v.str()...)
+		}
+		return dst, v
+	}
 }
 
 // roundMillis rounds the decimal digits of x half to even, as printing with three decimals does.

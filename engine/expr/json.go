@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 	"unsafe"
 
@@ -126,7 +125,11 @@ func appendSpaced(dst []byte, raw string, ascii bool) []byte {
 	if out, ok := appendSpacedPlain(dst, raw, ascii); ok {
 		return out
 	}
-	r := gjson.Parse(raw)
+	return appendSpacedAny(dst, gjson.Parse(raw), ascii)
+}
+
+// appendSpacedAny is appendSpaced for any JSON.
+func appendSpacedAny(dst []byte, r gjson.Result, ascii bool) []byte {
 	switch {
 	case r.IsObject():
 		dst = append(dst, '{')
@@ -138,7 +141,7 @@ func appendSpaced(dst []byte, raw string, ascii bool) []byte {
 			first = false
 			dst = appendText(dst, k.Str, ascii)
 			dst = append(dst, ':', ' ')
-			dst = appendSpaced(dst, v.Raw, ascii)
+			dst = appendSpacedAny(dst, v, ascii)
 			return true
 		})
 		return append(dst, '}')
@@ -150,54 +153,71 @@ func appendSpaced(dst []byte, raw string, ascii bool) []byte {
 				dst = append(dst, ',', ' ')
 			}
 			first = false
-			dst = appendSpaced(dst, v.Raw, ascii)
+			dst = appendSpacedAny(dst, v, ascii)
 			return true
 		})
 		return append(dst, ']')
 	case r.Type == gjson.String:
 		return appendText(dst, r.Str, ascii)
 	}
-	return JSONValue(raw).AppendJSON(dst)
+	return JSONValue(r.Raw).AppendJSON(dst)
 }
 
 // appendSpacedPlain is appendSpaced for compact JSON of texts without escapes, literals and short whole numbers,
 // which is nearly all there is; false for anything else.
 func appendSpacedPlain(dst []byte, raw string, ascii bool) ([]byte, bool) {
-	start := len(dst)
+	start, run := len(dst), 0
 	for i := 0; i < len(raw); i++ {
-		c := raw[i]
-		switch {
+		switch c := raw[i]; {
 		case c == '"':
-			n := strings.IndexByte(raw[i+1:], '"')
-			if n < 0 || !simple(raw[i+1:i+1+n], ascii) {
+			if i = plainEnd(raw, i+1, ascii); i < 0 {
 				return dst[:start], false
 			}
-			dst = append(dst, raw[i:i+n+2]...)
-			i += n + 1
 		case c == ':' || c == ',':
-			dst = append(dst, c, ' ')
+			dst = append(append(dst, raw[run:i+1]...), ' ')
+			run = i + 1
 		case c == '{' || c == '}' || c == '[' || c == ']' || c >= 'a' && c <= 'z':
-			dst = append(dst, c)
+		case c >= '0' && c <= '9':
+			first := i
+			for i+1 < len(raw) && raw[i+1] >= '0' && raw[i+1] <= '9' {
+				i++
+			}
+			if i-first >= 18 || i+1 < len(raw) && (raw[i+1] == '.' || raw[i+1]|0x20 == 'e') {
+				return dst[:start], false
+			}
 		default:
 			return dst[:start], false
 		}
 	}
-	return dst, true
+	return append(dst, raw[run:]...), true
 }
 
-// simple tells whether the inside of a JSON string holds no escapes and, where ascii is asked for, nothing else.
-func simple(s string, ascii bool) bool {
-	if strings.IndexByte(s, '\\') >= 0 {
-		return false
-	}
+// plainEnd is the index of the quote that ends the text of a JSON string from i on; -1 where an escape stands in it
+// or, where ascii is asked for, a character beyond ASCII.
+func plainEnd(s string, i int, ascii bool) int {
+	high := uint64(0) // finds 0x7f and above
 	if ascii {
-		for i := range len(s) {
-			if s[i] >= 0x7f {
-				return false
-			}
+		high = everyHigh
+	}
+	for i+8 <= len(s) {
+		w := binary.LittleEndian.Uint64(unsafe.Slice(unsafe.StringData(s[i:]), 8))
+		quote, slash := w^('"'*everyByte), w^('\\'*everyByte)
+		if m := ((quote-everyByte)&^quote|(slash-everyByte)&^slash)&everyHigh | (w|(w+everyByte))&high; m != 0 {
+			// A borrow or carry can mark a byte above a true one, never below it.
+			i += bits.TrailingZeros64(m) >> 3
+			break
+		}
+		i += 8
+	}
+	for ; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			return i
+		case c == '\\' || ascii && c >= 0x7f:
+			return -1
 		}
 	}
-	return true
+	return -1
 }
 
 func appendText(dst []byte, s string, ascii bool) []byte {

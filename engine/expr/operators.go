@@ -204,7 +204,31 @@ func (l *lowering) sum(e ast.Expr) (lowered, bool) {
 	if constants {
 		return l.fold(node)
 	}
-	return lowered{node: node}, true
+	if l.b.Probe != nil {
+		return lowered{node: node}, true
+	}
+	return lowered{node: node, write: sumWriter(node, nodes)}, true
+}
+
+// sumWriter writes one text behind the other; where a term is something else, node adds them up.
+func sumWriter(node Node, terms []lowered) textWriter {
+	writers := make([]textWriter, len(terms))
+	for i, t := range terms {
+		writers[i] = t.writer()
+	}
+	return func(f *Frame, dst []byte) ([]byte, Value) {
+		start := len(dst)
+		var v Value
+		for _, write := range writers {
+			if dst, v = write(f, dst); v.kind != Text {
+				if v.kind != Failed {
+					v = node(f)
+				}
+				return dst[:start], v
+			}
+		}
+		return dst, v
+	}
 }
 
 // concat joins texts in one step; anything else is added up.

@@ -89,6 +89,58 @@ func appendTime(dst []byte, t time.Time) []byte {
 	return appendTwo(dst, int64(offset/60%60))
 }
 
+// appendCommonTime is parseTime and appendTime for times as they nearly always are, 2021-05-01T10:00:00.123456+02:00
+// or …Z; false for all others, good or bad.
+func appendCommonTime(dst []byte, s string) ([]byte, bool) {
+	const shape = "0000-00-00T00:00:00"
+	if len(s) <= len(shape) {
+		return dst, false
+	}
+	for i := range len(shape) {
+		if shape[i] == '0' && s[i]-'0' > 9 || shape[i] != '0' && s[i] != shape[i] {
+			return dst, false
+		}
+	}
+	year, month, day := 100*two(s, 0)+two(s, 2), two(s, 5), two(s, 8)
+	if year == 0 || month-1 > 11 || day-1 > 27 || two(s, 11) > 23 || two(s, 14) > 59 || two(s, 17) > 59 {
+		return dst, false // the last days of months are left to parseTime
+	}
+	start, rest := len(dst), s[len(shape):]
+	dst = append(dst, s[:len(shape)]...)
+	if rest[0] == '.' {
+		n, any := 1, byte(0)
+		for n < len(rest) && rest[n]-'0' <= 9 {
+			any |= rest[n] - '0'
+			n++
+		}
+		if n < 2 || n > 7 || n == len(rest) {
+			return dst[:start], false
+		}
+		if any != 0 {
+			dst = append(append(dst, rest[:n]...), "000000"[n-1:]...)
+		}
+		rest = rest[n:]
+	}
+	if rest == "Z" || rest == "+00:00" {
+		return append(dst, "+00:00"...), true
+	}
+	if len(rest) != 6 || rest[0] != '+' && rest[0] != '-' || rest[3] != ':' || rest == "-00:00" {
+		return dst[:start], false
+	}
+	for _, i := range [...]int{1, 2, 4, 5} {
+		if rest[i]-'0' > 9 {
+			return dst[:start], false
+		}
+	}
+	if two(rest, 1) > 23 || two(rest, 4) > 59 {
+		return dst[:start], false
+	}
+	return append(dst, rest...), true
+}
+
+// two is the number of the two digits at s[i].
+func two(s string, i int) uint { return 10*uint(s[i]-'0') + uint(s[i+1]-'0') }
+
 // zones holds the quarter-hour offsets, which are all that events carry in practice.
 var zones = func() (z [8 * 24]*time.Location) {
 	for i := range z {

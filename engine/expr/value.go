@@ -119,42 +119,32 @@ func spanValue(json string, s event.Span) Value {
 }
 
 func numberValue(raw string) Value {
-	if i, ok := shortInt(raw); ok {
-		return IntValue(i)
-	}
-	if strings.IndexAny(raw, ".eE") < 0 {
-		if i, err := strconv.ParseInt(raw, 10, 64); err == nil {
-			return IntValue(i)
-		}
-		return stringValue(Number, raw)
-	}
-	f, err := strconv.ParseFloat(raw, 64)
-	if err != nil {
-		return fail("the number is out of range")
-	}
-	return DoubleValue(f)
-}
-
-// shortInt reads a whole number of at most 18 digits.
-func shortInt(raw string) (n int64, ok bool) {
-	digits := raw
+	digits, n := raw, int64(0)
 	if raw[0] == '-' {
 		digits = raw[1:]
 	}
-	if len(digits) == 0 || len(digits) > 18 {
-		return 0, false
-	}
 	for i := range len(digits) {
 		d := digits[i] - '0'
-		if d > 9 {
-			return 0, false
+		if d > 9 { // a fraction or an exponent
+			f, err := strconv.ParseFloat(raw, 64)
+			if err != nil {
+				return fail("the number is out of range")
+			}
+			return DoubleValue(f)
 		}
 		n = n*10 + int64(d)
+	}
+	if len(digits) > 18 {
+		n, err := strconv.ParseInt(raw, 10, 64)
+		if err != nil {
+			return stringValue(Number, raw)
+		}
+		return IntValue(n)
 	}
 	if len(digits) < len(raw) {
 		n = -n
 	}
-	return n, true
+	return IntValue(n)
 }
 
 // Kind returns the kind of the value.

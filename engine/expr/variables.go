@@ -16,6 +16,7 @@ type Variable struct {
 	Inline bool
 	// DependsOn holds the indexes of the given variables that Eval needs, directly or not.
 	DependsOn []int
+	write     textWriter
 }
 
 func (v *Variable) dependsOn(index int) bool {

@@ -31,19 +31,17 @@ func (s *segment) run(f *expr.Frame, out *output) *expr.Failure {
 		case opBytes:
 			dst = append(dst, o.bytes...)
 		case opValue:
-			v := o.leaf.bound.Node(f)
-			if failure := v.Failure(); failure != nil {
+			var v expr.Value
+			dst, v = o.leaf.bound.AppendJSON(f, append(dst, o.bytes...))
+			switch {
+			case v.Kind() == expr.Failed:
 				out.dst, out.field = dst, o.leaf.field
-				return failure
-			}
-			if v.IsNull() || s.prune == pruneEmpties && isEmpty(v) {
+				return v.Failure()
+			case v.IsNull() || s.prune == pruneEmpties && isEmpty(v):
+				dst = dst[:start]
 				continue
-			}
-			dst = append(dst, o.bytes...)
-			if s.prune == pruneEmpties && v.Kind() == expr.Object {
-				dst = appendWithoutEmpties(dst, v.Raw())
-			} else {
-				dst = v.AppendJSON(dst)
+			case s.prune == pruneEmpties && v.Kind() == expr.Object:
+				dst = appendWithoutEmpties(dst[:start+len(o.bytes)], v.Raw())
 			}
 			dst = append(dst, ',')
 		case opText:
@@ -107,17 +105,14 @@ func (o *op) text(f *expr.Frame, dst []byte, out *output) ([]byte, *expr.Failure
 		if p.leaf == nil {
 			continue
 		}
-		v := p.leaf.bound.Node(f)
-		if failure := v.Failure(); failure != nil {
+		var v expr.Value
+		switch dst, v = p.leaf.bound.AppendEscaped(f, dst); v.Kind() {
+		case expr.Text:
+		case expr.Failed:
 			out.field = p.leaf.field
-			return dst, failure
-		}
-		switch v.Kind() {
+			return dst, v.Failure()
 		case expr.Null:
 			return dst[:start], nil
-		case expr.Text:
-			s, _ := v.Text()
-			dst = expr.AppendEscaped(dst, s)
 		default:
 			var ok bool
 			if dst, ok = v.AppendText(dst); !ok {

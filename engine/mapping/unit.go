@@ -166,7 +166,7 @@ func (b *unitBuilder) need(name string) {
 	if b.dependsOnGiven[name] {
 		v.DependsOn = []int{0, 1}
 	}
-	v.Inline = b.once[name]
+	v.Inline = v.Inline || b.once[name]
 	b.vars.Add(v)
 }
 
@@ -178,7 +178,7 @@ func (b *unitBuilder) variable(l let) expr.Variable {
 		if lf == nil {
 			return expr.Variable{Name: l.name}
 		}
-		return expr.Variable{Name: l.name, Eval: lf.bound.Node, Const: lf.bound.Const, Origin: lf.field}
+		return lf.bound.Variable(l.name, lf.field)
 	}
 	s := b.segment(l.value, path)
 	if s == nil {

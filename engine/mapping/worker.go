@@ -146,8 +146,9 @@ func (w *Worker) id(p place) string {
 // idText is the text of an id that was written as JSON.
 func idText(raw []byte) string {
 	if len(raw) > 2 && raw[0] == '"' {
-		if end := bytes.IndexAny(raw[1:], "\"\\"); end > 0 && raw[1+end] == '"' {
-			return unsafe.String(&raw[1], end)
+		text := raw[1:]
+		if end := bytes.IndexByte(text, '"'); end > 0 && bytes.IndexByte(text[:end], '\\') < 0 {
+			return unsafe.String(&text[0], end)
 		}
 	}
 	return gjson.ParseBytes(raw).String()
