@@ -119,6 +119,15 @@ func (x *Scanner) Path(path string) Slot {
 	return s
 }
 
+// Member returns the slot of a key of the root, which may have dots in it, adding it if it is new.
+func (x *Scanner) Member(key string) Slot {
+	t := x.child(&x.root, key)
+	if t.slot < 0 {
+		t.slot = x.newSlot()
+	}
+	return t.slot
+}
+
 // Find returns the slot of a bare key such as "session", adding it if it is new.
 func (x *Scanner) Find(key string) Slot {
 	if s, ok := x.keys[key]; ok {
@@ -172,6 +181,9 @@ func (s *Scan) Run(x *Scanner, b []byte) []Span {
 	}
 	return s.spans
 }
+
+// Spans are what the last Run found.
+func (s *Scan) Spans() []Span { return s.spans }
 
 func reset[T any](v []T, n int) []T {
 	if cap(v) < n {

@@ -269,6 +269,9 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 	if c.FunctionName() == fnObject {
 		return l.lower(args[0])
 	}
+	if n, ok := l.selection(c.FunctionName(), args); ok {
+		return n, true
+	}
 	fn, ours := functionsByName[c.FunctionName()]
 	if !ours || c.IsMemberFunction() {
 		return l.operator(e, c.FunctionName(), args)
@@ -310,6 +313,38 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 		}
 	}
 	return n, true
+}
+
+// selection lowers name.key for a variable, and values(…)[n], which need not make the list of values first.
+func (l *lowering) selection(function string, args []ast.Expr) (lowered, bool) {
+	if function != fnField && function != fnIndex || len(args) != 2 {
+		return lowered{}, false
+	}
+	if args[0].Kind() == ast.IdentKind {
+		key, isText := literalText(args[1])
+		name := args[0].AsIdent()
+		i, isVar := l.b.Vars.Index(name)
+		if !isVar || !isText {
+			return lowered{}, false
+		}
+		if def := &l.b.Vars.defs[i]; def.Const != nil || def.Inline && def.Eval != nil || function == fnIndex {
+			return lowered{}, false
+		}
+		if l.b.Uses != nil {
+			l.b.Uses[name]++
+		}
+		s := l.b.Vars.member(i, key)
+		return lowered{node: func(f *Frame) Value { return f.member(i, s) }}, true
+	}
+	if args[0].Kind() != ast.CallKind || args[0].AsCall().FunctionName() != "values" || len(args[0].AsCall().Args()) != 1 || args[1].Kind() != ast.LiteralKind {
+		return lowered{}, false
+	}
+	n, isInt := args[1].AsLiteral().(types.Int)
+	object, ok := l.lower(args[0].AsCall().Args()[0])
+	if !isInt || !ok || object.konst != nil {
+		return lowered{}, false
+	}
+	return lowered{node: oneNode(func(_ *Frame, v Value) Value { return valueAt(v, int64(n)) }, object.node)}, true
 }
 
 // textNode is the node of a textWriter.

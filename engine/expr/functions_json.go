@@ -215,6 +215,22 @@ func listOf(f *Frame, name string, v Value, item func(dst []byte, key, raw strin
 	return stringValue(List, f.since(start))
 }
 
+// valueAt is the value of the n-th member of an object.
+func valueAt(v Value, n int64) Value {
+	if v.kind != Object && v.kind != Null {
+		return wrongKind("values", "an object", v)
+	}
+	found, i := NullValue, int64(0)
+	event.Members(v.str(), func(_ string, m event.Span) bool {
+		if i == n {
+			found = spanValue(v.str(), m)
+		}
+		i++
+		return i <= n
+	})
+	return found
+}
+
 func jsonFunction(ascii bool) func(f *Frame, arg Value) Value {
 	return func(f *Frame, arg Value) Value {
 		if arg.kind == Null {

@@ -50,6 +50,17 @@ func FuzzDifferential(f *testing.F) {
 				require.Empty(t, frame.stack, "%s\n%s\n%v", source, json, v.Failure())
 			}
 			answers = append(answers, v.detached())
+			dst, w := bound.AppendJSON(frame, []byte("x"))
+			want := append([]byte("x"), v.AppendJSON(nil)...)
+			if v.kind == Null || v.kind == Failed {
+				want = want[:1]
+			}
+			require.Equal(t, v.kind, w.kind, "%s\n%s", source, json)
+			require.Equal(t, string(want), string(dst), "%s\n%s", source, json)
+			if v.kind == Text {
+				dst, _ = bound.AppendEscaped(frame, nil)
+				require.Equal(t, string(AppendEscaped(nil, v.str())), string(dst), "%s\n%s", source, json)
+			}
 		}
 		closure, general := answers[0], answers[1]
 		require.Equal(t, closure.kind, general.kind, "%s\n%s\n%s (%v)\n%s (%v)", source, json, closure.JSON(), closure.Failure(), general.JSON(), general.Failure())
@@ -70,7 +81,7 @@ func (g grammar) any(depth int) string {
 	if depth <= 0 {
 		return g.one(
 			`null`, `true`, `false`, `0`, `1`, `-7`, `9223372036854775807`, `2u`, `0.0`, `1.5`, `-2.25`, `1e300`, `""`, `"abc"`, `"é\"x"`, `b"abc"`,
-			`settings.n`, `settings.t`, `settings.o`, `settings.l`, `settings.o.k`, `settings.no`, `a`, `a.k`, `a["t"]`, `a.k[2].m`, `b`, `c`, `name`,
+			`settings.n`, `settings.t`, `settings.o`, `settings.l`, `settings.o.k`, `settings.no`, `a`, `a.k`, `a["t"]`, `a.k[2].m`, `b`, `c`, `c.k`, `c.m`, `values(c)[0]`, `values(c)[1]`, `values(c)[-1]`, `name`,
 			`event.`+g.path(), `event.`+g.path(), `has(event.data.a)`, `has(settings.t)`, `has(a.k)`,
 			fmt.Sprintf("get(%q)", g.path()), fmt.Sprintf("get(%q)", g.path()), fmt.Sprintf("get_text(%q)", g.path()), fmt.Sprintf("get_number(%q)", g.path()),
 			fmt.Sprintf("find(%q)", g.one("a", "k", "t")), fmt.Sprintf("first(%q, %q)", g.path(), g.path()), fmt.Sprintf("path(%q)", g.one("data.l.0", "data.l.#", "@this", "data.o|@keys")),
@@ -118,7 +129,7 @@ func (g grammar) text(depth int) string {
 	two := g.one("trim_end", "trim_start", "before", "after", "before_last", "after_last", "remove", "query_param")
 	return g.one("("+a+" + "+b+")", "("+a+" + "+b+" + "+a+")", "text("+g.any(depth-1)+")", two+"("+a+", "+b+")", two+"("+a+`, "a")`, "json_text("+g.any(depth-1)+")", "json_ascii("+g.any(depth-1)+")",
 		"sha1_hex("+a+")", "duration_iso("+g.number(depth-1)+")", "duration_iso_padded("+g.number(depth-1)+")", "time_iso("+a+")", "time_utc("+a+")", "join_text(settings.l, "+a+")",
-		"("+g.bool(depth-1)+" ? "+a+" : "+b+")", "string("+g.any(depth-1)+")", "("+a+").substring(1)", "("+a+").upperAscii()", `iri("r", "t", `+a+")", `block_id("course-v1:A+B", "t", `+a+")", `extract(`+a+`, "[a-c]+")`,
+		"("+g.bool(depth-1)+" ? "+a+" : "+b+")", "string("+g.any(depth-1)+")", "("+a+").substring(1)", "("+a+").upperAscii()", `iri("r", "t", `+a+")", `block_id("course-v1:A+B", "t", `+a+")", `block_id(`+a+`, `+b+`, "b")`, `uuid5(`+b+`, `+a+")", `uuid5(uuid5("6ba7b810-9dad-11d1-80b4-00c04fd430c8", `+a+`), `+b+")", `extract(`+a+`, "[a-c]+")`,
 		`uuid5("6ba7b810-9dad-11d1-80b4-00c04fd430c8", `+a+")", `user_or(`+a+`, "email", "x")`, `choose({"abc": "1"}, `+a+", "+b+")")
 }
 
