@@ -21,6 +21,9 @@ type Binder struct {
 	// Uses, where it is not nil, counts how often expressions use each variable; those that cel-go evaluates count
 	// twice, as they may use it in a loop.
 	Uses map[string]int
+	// Twofold, where it is not nil, gets the variables that are written by [Variable.ASCII]; those are no uses of their
+	// values.
+	Twofold map[string]bool
 	// Lenient answers null for the members that settings, args and tables do not have, instead of a fault.
 	Lenient bool
 	// Probe, where it is set, gives the origin of a branch of an expression, at a byte offset of its text. Taking the
@@ -48,7 +51,12 @@ type Bound struct {
 	Native bool
 	// Plain is true for what only reads a place of the event, which costs no more than to remember the value.
 	Plain bool
-	write textWriter
+	write TextWriter
+}
+
+// Remembered is the expression of a variable that was added for it alone.
+func (b *Bound) Remembered(index int) Bound {
+	return Bound{Node: func(f *Frame) Value { return f.variable(index) }, Reads: b.Reads, Native: b.Native}
 }
 
 // Variable is the variable of a let that has the expression as its value.
@@ -145,17 +153,17 @@ type lowered struct {
 	konst *Value
 	fails *Failure
 	// write, where set, is a cheaper way to the text of the value.
-	write textWriter
+	write TextWriter
 	// plain is true for accessors of one place.
 	plain bool
 }
 
-// textWriter appends the value of a node where it is a Text, without making that text first. Any other value is
-// returned with dst as it was.
-type textWriter func(f *Frame, dst []byte) ([]byte, Value)
+// TextWriter appends a value where it is a Text, without making that text first. Any other value is returned with dst
+// as it was; which text was written is not said.
+type TextWriter func(f *Frame, dst []byte) ([]byte, Value)
 
-// writer is the textWriter of a node.
-func (n lowered) writer() textWriter {
+// writer is the TextWriter of a node.
+func (n lowered) writer() TextWriter {
 	if n.write != nil {
 		return n.write
 	}
@@ -238,7 +246,7 @@ func inlined(eval Node, origin any) Node {
 	}
 }
 
-func inlinedWriter(write textWriter, origin any) textWriter {
+func inlinedWriter(write TextWriter, origin any) TextWriter {
 	return func(f *Frame, dst []byte) ([]byte, Value) {
 		dst, v := write(f, dst)
 		if v.kind == Failed && v.Failure().Origin == nil {
@@ -271,6 +279,11 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 	}
 	if n, ok := l.selection(c.FunctionName(), args); ok {
 		return n, true
+	}
+	if c.FunctionName() == fnJSONASCII && len(args) == 1 && args[0].Kind() == ast.IdentKind {
+		if n, ok := l.treeAsASCII(args[0].AsIdent()); ok {
+			return n, true
+		}
 	}
 	fn, ours := functionsByName[c.FunctionName()]
 	if !ours || c.IsMemberFunction() {
@@ -315,6 +328,26 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 	return n, true
 }
 
+// treeAsASCII lowers json_ascii(name) for a variable that can write itself in that form.
+func (l *lowering) treeAsASCII(name string) (lowered, bool) {
+	i, ok := l.b.Vars.Index(name)
+	if !ok || l.b.Probe != nil {
+		return lowered{}, false
+	}
+	def := &l.b.Vars.defs[i]
+	if def.Const != nil || def.ASCII == nil {
+		return lowered{}, false
+	}
+	write := def.ASCII()
+	if write == nil {
+		return lowered{}, false
+	}
+	if l.b.Twofold != nil {
+		l.b.Twofold[name] = true
+	}
+	return lowered{node: textNode(write), write: write}, true
+}
+
 // selection lowers name.key for a variable, and values(…)[n], which need not make the list of values first.
 func (l *lowering) selection(function string, args []ast.Expr) (lowered, bool) {
 	if function != fnField && function != fnIndex || len(args) != 2 {
@@ -347,8 +380,8 @@ func (l *lowering) selection(function string, args []ast.Expr) (lowered, bool) {
 	return lowered{node: oneNode(func(_ *Frame, v Value) Value { return valueAt(v, int64(n)) }, object.node)}, true
 }
 
-// textNode is the node of a textWriter.
-func textNode(write textWriter) Node {
+// textNode is the node of a TextWriter.
+func textNode(write TextWriter) Node {
 	return func(f *Frame) Value {
 		dst, v := write(f, f.Borrow())
 		if v.kind == Text {

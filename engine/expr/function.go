@@ -33,7 +33,7 @@ type Function struct {
 	bind  func(b *Binder, consts []*Value) (implementation, error)
 	// write, where set, makes the writer of a call whose value is a text that it need not make first. What it gives is
 	// what run gives.
-	write func(args []lowered) textWriter
+	write func(args []lowered) TextWriter
 }
 
 // Param is a parameter of a Function.

@@ -117,6 +117,8 @@ const (
 	fnIndex    = "@index"
 	fnNull     = "@null"
 	fnObject   = "@object"
+	// fnJSONASCII is the function whose texts statement ids are computed from.
+	fnJSONASCII = "json_ascii"
 )
 
 // atPath makes the node of an accessor of one path.

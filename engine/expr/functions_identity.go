@@ -48,7 +48,7 @@ var identityFunctions = []*Function{
 			}
 			return v
 		},
-		write: func(args []lowered) textWriter {
+		write: func(args []lowered) TextWriter {
 			course, kind, block := args[0].node, args[1].node, args[2].node
 			return func(f *Frame, dst []byte) ([]byte, Value) {
 				c := course(f)
@@ -183,7 +183,7 @@ func appendBlockID(dst []byte, course, kind, block Value) ([]byte, Value) {
 		run = run[:end]
 	}
 	start := len(dst)
-	if strings.Contains(version, "ccx") {
+	if version != "course-v1" && strings.Contains(version, "ccx") {
 		dst = append(dst, "ccx-"...)
 	}
 	dst = append(dst, "block-"...)
@@ -264,7 +264,7 @@ func notTexts(ns, name Value) Value {
 }
 
 // writeUUID5 writes the name behind the namespace and hashes both, so that the name is never a value of its own.
-func writeUUID5(args []lowered) textWriter {
+func writeUUID5(args []lowered) TextWriter {
 	name := args[1].writer()
 	var space uuid.UUID
 	known := false

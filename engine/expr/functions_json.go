@@ -67,7 +67,7 @@ var jsonFunctions = []*Function{
 		one: jsonFunction(false), write: jsonWriter(false),
 	},
 	{
-		Name: "json_ascii", Params: []Param{dyn("value")}, Result: cel.DynType,
+		Name: fnJSONASCII, Params: []Param{dyn("value")}, Result: cel.DynType,
 		Doc:     "Like json_text, with all characters beyond ASCII written as \\uXXXX: the form that statement ids are computed from.",
 		Example: `json_ascii(["é"])`, Gives: `"[\"\\u00e9\"]"`,
 		one: jsonFunction(true), write: jsonWriter(true),
@@ -242,8 +242,8 @@ func jsonFunction(ascii bool) func(f *Frame, arg Value) Value {
 	}
 }
 
-func jsonWriter(ascii bool) func(args []lowered) textWriter {
-	return func(args []lowered) textWriter {
+func jsonWriter(ascii bool) func(args []lowered) TextWriter {
+	return func(args []lowered) TextWriter {
 		arg := args[0].node
 		return func(f *Frame, dst []byte) ([]byte, Value) {
 			v := arg(f)
@@ -253,6 +253,17 @@ func jsonWriter(ascii bool) func(args []lowered) textWriter {
 			return appendPython(dst, v, ascii), TextValue("")
 		}
 	}
+}
+
+// AppendASCII appends the value as json_ascii writes it.
+func (v Value) AppendASCII(dst []byte) []byte { return appendPython(dst, v, true) }
+
+// AppendASCIIText appends the inside of the JSON string of a text, as json_ascii writes it.
+func AppendASCIIText(dst []byte, s string) []byte {
+	start := len(dst)
+	dst = appendText(dst, s, true)
+	copy(dst[start:], dst[start+1:len(dst)-1])
+	return dst[:len(dst)-2]
 }
 
 // appendPython writes a value as JSON the way Python does, whose bytes statement ids are computed from.

@@ -89,7 +89,7 @@ func timeISO(f *Frame, arg Value) Value {
 	return timeISOAny(f, arg)
 }
 
-func writeTimeISO(args []lowered) textWriter {
+func writeTimeISO(args []lowered) TextWriter {
 	arg := args[0].node
 	return func(f *Frame, dst []byte) ([]byte, Value) {
 		v := arg(f)

@@ -220,12 +220,27 @@ func plainEnd(s string, i int, ascii bool) int {
 	return -1
 }
 
+// asciiRun is how many bytes of s, at least, stand for themselves in a JSON string of ASCII.
+func asciiRun(s string) int {
+	i := 0
+	for ; i+8 <= len(s); i += 8 {
+		w := binary.LittleEndian.Uint64(unsafe.Slice(unsafe.StringData(s[i:]), 8))
+		quote, slash := w^('"'*everyByte), w^('\\'*everyByte)
+		if ((w-0x20*everyByte)&^w|(quote-everyByte)&^quote|(slash-everyByte)&^slash|w|(w+everyByte))&everyHigh != 0 {
+			return i
+		}
+	}
+	return i
+}
+
 func appendText(dst []byte, s string, ascii bool) []byte {
 	if !ascii {
 		return AppendString(dst, s)
 	}
 	dst = append(dst, '"')
-	for i := 0; i < len(s); {
+	run := asciiRun(s)
+	dst = append(dst, s[:run]...)
+	for i := run; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {
 			if c == 0x7f || !plain[c] {

@@ -211,8 +211,8 @@ func (l *lowering) sum(e ast.Expr) (lowered, bool) {
 }
 
 // sumWriter writes one text behind the other; where a term is something else, node adds them up.
-func sumWriter(node Node, terms []lowered) textWriter {
-	writers := make([]textWriter, len(terms))
+func sumWriter(node Node, terms []lowered) TextWriter {
+	writers := make([]TextWriter, len(terms))
 	for i, t := range terms {
 		writers[i] = t.writer()
 	}

@@ -18,7 +18,10 @@ type Variable struct {
 	Inline bool
 	// DependsOn holds the indexes of the given variables that Eval needs, directly or not.
 	DependsOn []int
-	write     textWriter
+	// ASCII, where set, makes a writer of what json_ascii makes of the value, for values that are trees; nil for those
+	// that have none.
+	ASCII func() TextWriter
+	write TextWriter
 	// members finds the members that expressions select, in one pass over the value; nil where none does.
 	members *event.Scanner
 }

@@ -37,6 +37,14 @@ func (m *memo[T]) get(key string, miss func(key string) (*T, bool)) *T {
 	return m.set(slot, key, miss)
 }
 
+// find returns the value of the key where it is there, nil where it is not.
+func (m *memo[T]) find(key string) *T {
+	if e := m.slots[maphash.String(m.seed, key)%memoSize].Load(); e != nil && e.key == key {
+		return e.value
+	}
+	return nil
+}
+
 // replace is get without a look at what is there.
 func (m *memo[T]) replace(key string, miss func(key string) (*T, bool)) *T {
 	return m.set(&m.slots[maphash.String(m.seed, key)%memoSize], key, miss)

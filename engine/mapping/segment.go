@@ -48,9 +48,12 @@ type textPart struct {
 }
 
 // segment compiles a tree; nil after a fault.
-func (b *unitBuilder) segment(t *tree, path string) *segment {
+func (b *unitBuilder) segment(t *tree, path string) *segment { return b.treeSegment(t, path, false) }
+
+// treeSegment is segment for a tree that may be one of two forms.
+func (b *unitBuilder) treeSegment(t *tree, path string, twofold bool) *segment {
 	before := len(b.c.faults)
-	w := &segmentWriter{b: b}
+	w := &segmentWriter{b: b, twofold: twofold}
 	if path != "" { // of a let, which may not be needed, or of a filter
 		w.unsure++
 	}
@@ -66,6 +69,8 @@ type segmentWriter struct {
 	ops []op
 	// fence is how many ops must stay as they are: a condition may skip the last of them.
 	fence int
+	// twofold is true in a tree of which there are two forms.
+	twofold bool
 	// unsure counts the conditions around: what fails inside of them may never be reached.
 	unsure int
 }
@@ -90,7 +95,8 @@ var comma = []byte{','}
 func (w *segmentWriter) object(key []byte, t *tree, path string, root bool) (sure bool) {
 	whenAt := -1
 	if t.when != nil {
-		l := w.b.leafOf(t.when, path)
+		parts, _ := split(t.when.Text)
+		l := w.expression(t.when, parts[0], path)
 		if l == nil {
 			return false
 		}
@@ -122,7 +128,7 @@ func (w *segmentWriter) filtered(key []byte, t *tree, path string, root bool) (s
 	if len(steps) == 0 {
 		return w.body(key, t, path, root)
 	}
-	inner := &segmentWriter{b: w.b, unsure: w.unsure}
+	inner := &segmentWriter{b: w.b, unsure: w.unsure, twofold: w.twofold}
 	inner.body(nil, t, path, root)
 	result, _ := w.b.vars.Index("result")
 	w.ops = append(w.ops, op{kind: opFilter, bytes: key, block: &filterBlock{
@@ -197,9 +203,13 @@ func (w *segmentWriter) scalar(key []byte, n *yamldoc.Node, path string) (sure b
 	}
 	if len(parts) == 1 {
 		if t := w.b.onlyUse(n.Text[parts[0].from:parts[0].to]); t != nil {
-			return w.value(key, t.value, "let "+t.name, false)
+			twofold := w.twofold
+			w.twofold = w.b.twofold[t.name]
+			sure = w.value(key, t.value, "let "+t.name, false)
+			w.twofold = twofold
+			return sure
 		}
-		l := w.b.expression(n, parts[0], path)
+		l := w.expression(n, parts[0], path)
 		if l == nil {
 			return false
 		}
@@ -213,6 +223,14 @@ func (w *segmentWriter) scalar(key []byte, n *yamldoc.Node, path string) (sure b
 		return false
 	}
 	return w.interpolation(key, n, parts, path)
+}
+
+func (w *segmentWriter) expression(n *yamldoc.Node, p part, path string) *leaf {
+	l := w.b.expression(n, p, path)
+	if l != nil && w.twofold {
+		l = w.b.remember(n, p, l)
+	}
+	return l
 }
 
 // onlyUse is the let that an expression names, where this is its only use and its value is a tree: the tree is then
@@ -246,7 +264,7 @@ func (w *segmentWriter) interpolation(key []byte, n *yamldoc.Node, parts []part,
 			pending = expr.AppendEscaped(pending, p.literal)
 			continue
 		}
-		l := w.b.expression(n, p, path)
+		l := w.expression(n, p, path)
 		if l == nil {
 			return false
 		}

@@ -3,6 +3,7 @@ package mapping
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/erbd/erbd/engine/diag"
@@ -23,6 +24,10 @@ type unitBuilder struct {
 	// uses counts the uses of lets in the first pass, once holds those that have one in the second.
 	uses map[string]int
 	once map[string]bool
+	// twofold are the lets whose tree is written in two forms; their expressions are evaluated once all the same, in
+	// the variables that remembered holds.
+	twofold    map[string]bool
+	remembered map[seenKey]int
 
 	names  []string
 	scope  *scope
@@ -39,7 +44,7 @@ type unitBuilder struct {
 // the place of their use.
 func (b *unitBuilder) build(statement *tree, when, forEach *yamldoc.Node) *unit {
 	before := len(b.c.faults)
-	b.uses, b.once = map[string]int{}, nil
+	b.uses, b.once, b.twofold = map[string]int{}, nil, map[string]bool{}
 	u := b.pass(statement, when, forEach)
 	if u == nil || len(b.c.faults) > before || b.c.points != nil {
 		return u
@@ -64,7 +69,11 @@ func (b *unitBuilder) pass(statement *tree, when, forEach *yamldoc.Node) *unit {
 		return u
 	}
 	b.state, b.dependsOnGiven, b.used = map[string]resolveState{}, map[string]bool{}, map[string]bool{}
+	b.remembered = map[seenKey]int{}
 	b.binder = &expr.Binder{Scanner: b.scanner, Vars: b.vars, Uses: b.uses}
+	if b.uses != nil {
+		b.binder.Twofold = b.twofold
+	}
 	if len(b.given) > 0 {
 		u.item = b.vars.Add(expr.Variable{Name: "item"})
 		u.key = b.vars.Add(expr.Variable{Name: "key"})
@@ -139,6 +148,26 @@ func (b *unitBuilder) expression(n *yamldoc.Node, p part, path string) *leaf {
 	return b.c.points.observed(l)
 }
 
+// remember makes the value of a leaf of a twofold tree a variable of its own.
+func (b *unitBuilder) remember(n *yamldoc.Node, p part, l *leaf) *leaf {
+	if l.bound.Const != nil || l.bound.Plain {
+		return l
+	}
+	key := seenKey{n, p.from}
+	i, ok := b.remembered[key]
+	if !ok {
+		v := l.bound.Variable("@"+strconv.Itoa(len(b.remembered)), l.field)
+		for _, name := range l.field.Names {
+			if b.dependsOnGiven[name] {
+				v.DependsOn = []int{0, 1}
+			}
+		}
+		i = b.vars.Add(v)
+		b.remembered[key] = i
+	}
+	return &leaf{l.bound.Remembered(i), l.field}
+}
+
 // need compiles the let of a name, once, after the lets that it needs itself.
 func (b *unitBuilder) need(name string) {
 	i := slices.IndexFunc(b.lets, func(l let) bool { return l.name == name })
@@ -180,14 +209,14 @@ func (b *unitBuilder) variable(l let) expr.Variable {
 		}
 		return lf.bound.Variable(l.name, lf.field)
 	}
-	s := b.segment(l.value, path)
+	s := b.treeSegment(l.value, path, b.twofold[l.name])
 	if s == nil {
 		return expr.Variable{Name: l.name}
 	}
 	if c := s.constant(); c != nil {
 		return expr.Variable{Name: l.name, Eval: func(*expr.Frame) expr.Value { return *c }, Const: c}
 	}
-	return expr.Variable{Name: l.name, Eval: s.value}
+	return expr.Variable{Name: l.name, Eval: s.value, ASCII: s.asciiWriter}
 }
 
 func joinPath(path, key string) string {
