@@ -60,6 +60,38 @@ func Members(json string, fn func(key string, value Span) bool) {
 	}
 }
 
+// Key is the key of a member in a form that is quickly compared.
+type Key struct{ name name }
+
+// KeyOf returns the Key of a text.
+func KeyOf(key string) Key { return Key{nameOf(key)} }
+
+// Text is the key itself.
+func (k Key) Text() string { return k.name.text }
+
+// Entry is a member of an object, or an item of a list, which has no key.
+type Entry struct {
+	key   Key
+	Value Span
+}
+
+// Has tells whether the member has the key.
+func (e *Entry) Has(k Key) bool {
+	return e.key.name.head == k.name.head && e.key.name.tail == k.name.tail && e.key.name.text == k.name.text
+}
+
+// AppendEntries appends what Members calls its function with.
+func AppendEntries(dst []Entry, json string) []Entry {
+	Members(json, func(key string, value Span) bool {
+		e := Entry{Value: value}
+		e.key.name.text = key
+		e.key.name.head, e.key.name.tail = nameAt(unsafe.Slice(unsafe.StringData(key), len(key)), 0, len(key))
+		dst = append(dst, e)
+		return true
+	})
+	return dst
+}
+
 // Member finds a member of an object; where a key comes twice the last one counts. The zero Span means there is none.
 func Member(json, key string) (found Span) {
 	if !strings.HasPrefix(json, "{") {

@@ -83,8 +83,10 @@ func nameAt(b []byte, i, j int) (head, tail uint64) {
 	} else if i+8 <= len(b) {
 		return binary.LittleEndian.Uint64(b[i:]) & (1<<(8*n) - 1), 0
 	}
-	n := nameOf(string(b[i:j]))
-	return n.head, n.tail
+	for k, c := range b[i:j] {
+		head |= uint64(c) << (8 * k)
+	}
+	return head, 0
 }
 
 func (n *name) is(head, tail uint64, key []byte) bool {
@@ -117,15 +119,6 @@ func (x *Scanner) Path(path string) Slot {
 	}
 	t.slot = s
 	return s
-}
-
-// Member returns the slot of a key of the root, which may have dots in it, adding it if it is new.
-func (x *Scanner) Member(key string) Slot {
-	t := x.child(&x.root, key)
-	if t.slot < 0 {
-		t.slot = x.newSlot()
-	}
-	return t.slot
 }
 
 // Find returns the slot of a bare key such as "session", adding it if it is new.
@@ -181,9 +174,6 @@ func (s *Scan) Run(x *Scanner, b []byte) []Span {
 	}
 	return s.spans
 }
-
-// Spans are what the last Run found.
-func (s *Scan) Spans() []Span { return s.spans }
 
 func reset[T any](v []T, n int) []T {
 	if cap(v) < n {

@@ -156,6 +156,8 @@ type lowered struct {
 	write TextWriter
 	// plain is true for accessors of one place.
 	plain bool
+	// values, of a call of values(), is the node of its argument.
+	values Node
 }
 
 // TextWriter appends a value where it is a Text, without making that text first. Any other value is returned with dst
@@ -277,9 +279,6 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 	if c.FunctionName() == fnObject {
 		return l.lower(args[0])
 	}
-	if n, ok := l.selection(c.FunctionName(), args); ok {
-		return n, true
-	}
 	if c.FunctionName() == fnJSONASCII && len(args) == 1 && args[0].Kind() == ast.IdentKind {
 		if n, ok := l.treeAsASCII(args[0].AsIdent()); ok {
 			return n, true
@@ -294,6 +293,11 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 		return lowered{}, false
 	}
 	l.checkMember(e, fn.Name, nodes)
+	if len(nodes) == 2 {
+		if n, ok := l.selection(fn.Name, nodes); ok {
+			return n, true
+		}
+	}
 	if fn.node != nil && constants {
 		node, err := l.b.accessor(fn, nodes)
 		if err != nil {
@@ -319,6 +323,9 @@ func (l *lowering) call(e ast.Expr) (lowered, bool) {
 		return l.fold(l.b.callNode(fn, run, nodes))
 	}
 	n := lowered{node: l.b.callNode(fn, run, nodes)}
+	if fn.Name == fnValues {
+		n.values = nodes[0].node
+	}
 	if fn.write != nil && l.b.Probe == nil {
 		n.write = fn.write(nodes)
 		if slices.ContainsFunc(nodes, func(a lowered) bool { return a.write != nil }) {
@@ -348,36 +355,25 @@ func (l *lowering) treeAsASCII(name string) (lowered, bool) {
 	return lowered{node: textNode(write), write: write}, true
 }
 
-// selection lowers name.key for a variable, and values(…)[n], which need not make the list of values first.
-func (l *lowering) selection(function string, args []ast.Expr) (lowered, bool) {
-	if function != fnField && function != fnIndex || len(args) != 2 {
+// selection lowers value.key, and values(…)[n], which need not make the list of values first.
+func (l *lowering) selection(function string, args []lowered) (lowered, bool) {
+	if args[1].konst == nil || args[0].konst != nil {
 		return lowered{}, false
 	}
-	if args[0].Kind() == ast.IdentKind {
-		key, isText := literalText(args[1])
-		name := args[0].AsIdent()
-		i, isVar := l.b.Vars.Index(name)
-		if !isVar || !isText {
-			return lowered{}, false
-		}
-		if def := &l.b.Vars.defs[i]; def.Const != nil || def.Inline && def.Eval != nil || function == fnIndex {
-			return lowered{}, false
-		}
-		if l.b.Uses != nil {
-			l.b.Uses[name]++
-		}
-		s := l.b.Vars.member(i, key)
-		return lowered{node: func(f *Frame) Value { return f.member(i, s) }}, true
+	switch key := *args[1].konst; {
+	case function == fnField:
+		k := event.KeyOf(key.str())
+		return lowered{node: oneNode(func(f *Frame, v Value) Value { return f.member(v, k) }, args[0].node)}, true
+	case function == fnIndex && key.kind == Int && args[0].values != nil:
+		n := key.int()
+		return lowered{node: oneNode(func(f *Frame, v Value) Value {
+			if v.kind != Object && v.kind != Null {
+				return wrongKind("values", "an object", v)
+			}
+			return f.item(v, n)
+		}, args[0].values)}, true
 	}
-	if args[0].Kind() != ast.CallKind || args[0].AsCall().FunctionName() != "values" || len(args[0].AsCall().Args()) != 1 || args[1].Kind() != ast.LiteralKind {
-		return lowered{}, false
-	}
-	n, isInt := args[1].AsLiteral().(types.Int)
-	object, ok := l.lower(args[0].AsCall().Args()[0])
-	if !isInt || !ok || object.konst != nil {
-		return lowered{}, false
-	}
-	return lowered{node: oneNode(func(_ *Frame, v Value) Value { return valueAt(v, int64(n)) }, object.node)}, true
+	return lowered{}, false
 }
 
 // textNode is the node of a TextWriter.

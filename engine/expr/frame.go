@@ -31,9 +31,7 @@ type Frame struct {
 	stack     []Value
 	scratch   []byte
 	buffers   [][]byte
-	// scans hold the members of variables, scansUsed of them those of this event.
-	scans     []*event.Scan
-	scansUsed int
+	objects   objects
 	// observer is told of the values and branches of expressions that were bound for it; see Observe.
 	observer Observer
 }
@@ -41,10 +39,6 @@ type Frame struct {
 type variable struct {
 	value Value
 	state uint8
-	// scan, where it is not 0, is 1 + the index of the scan for the members of the value; scanned tells whether it has
-	// run on this value.
-	scan    int32
-	scanned bool
 }
 
 const (
@@ -66,7 +60,7 @@ func (f *Frame) Begin(ctx context.Context, json []byte, scanner *event.Scanner) 
 	f.scratch = f.scratch[:0]
 	f.stack = f.stack[:0]
 	f.vars = f.vars[:0]
-	f.scansUsed = 0
+	f.objects.forget()
 }
 
 // Enter makes the variables of a scope the current ones, all of them not yet evaluated.
@@ -120,10 +114,10 @@ func (f *Frame) Event() string { return f.json }
 func (f *Frame) Set(index int, v Value) {
 	for i := range f.scope.defs {
 		if f.scope.defs[i].dependsOn(index) {
-			f.vars[i] = variable{scan: f.vars[i].scan}
+			f.vars[i] = variable{}
 		}
 	}
-	f.vars[index] = variable{value: v, state: set, scan: f.vars[index].scan}
+	f.vars[index] = variable{value: v, state: set}
 }
 
 // Given is the value that a variable of the current scope was last given with Set.
@@ -151,30 +145,6 @@ func (f *Frame) variable(i int) Value {
 	v = &f.vars[i]
 	v.value, v.state = value, set
 	return value
-}
-
-// member is a member of the value of a variable. All members that expressions select are found in one pass.
-func (f *Frame) member(i int, s event.Slot) Value {
-	v := f.variable(i)
-	if v.kind != Object {
-		if v.kind == Failed {
-			return v
-		}
-		return NullValue
-	}
-	json, at := v.str(), &f.vars[i]
-	if at.scanned {
-		return spanValue(json, f.scans[at.scan-1].Spans()[s])
-	}
-	if at.scan == 0 {
-		if f.scansUsed == len(f.scans) {
-			f.scans = append(f.scans, &event.Scan{})
-		}
-		f.scansUsed++
-		at.scan = int32(f.scansUsed)
-	}
-	at.scanned = true
-	return spanValue(json, f.scans[at.scan-1].Run(f.scope.defs[i].members, unsafe.Slice(unsafe.StringData(json), len(json)))[s])
 }
 
 // build appends with fn to the scratch memory of the frame and returns the new bytes as a string.

@@ -101,12 +101,12 @@ var internalFunctions = []*Function{
 			return func(f *Frame) Value { return BoolValue(f.spans[s].Kind != 0) }
 		}),
 	},
-	{Name: fnField, Params: []Param{dyn("value"), literal("key")}, Result: cel.DynType, run: func(f *Frame, a []Value) Value { return member(a[0], a[1].str()) }},
+	{Name: fnField, Params: []Param{dyn("value"), literal("key")}, Result: cel.DynType, two: func(f *Frame, object, key Value) Value { return f.member(object, event.KeyOf(key.str())) }},
 	{Name: fnHasField, Params: []Param{dyn("value"), literal("key")}, Result: cel.BoolType, run: func(f *Frame, a []Value) Value {
 		_, ok := lookupMember(a[0], a[1].str())
 		return BoolValue(ok)
 	}},
-	{Name: fnIndex, Params: []Param{dyn("value"), dyn("key")}, Result: cel.DynType, run: func(f *Frame, a []Value) Value { return index(a[0], a[1]) }},
+	{Name: fnIndex, Params: []Param{dyn("value"), dyn("key")}, Result: cel.DynType, two: func(f *Frame, object, key Value) Value { return f.index(object, key) }},
 }
 
 const (
@@ -119,6 +119,7 @@ const (
 	fnObject   = "@object"
 	// fnJSONASCII is the function whose texts statement ids are computed from.
 	fnJSONASCII = "json_ascii"
+	fnValues    = "values"
 )
 
 // atPath makes the node of an accessor of one path.
@@ -168,39 +169,44 @@ func lookupMember(v Value, key string) (Value, bool) {
 	return spanValue(v.str(), found), found.Kind != 0
 }
 
-func member(v Value, key string) Value {
-	m, _ := lookupMember(v, key)
-	return m
-}
-
-func index(v, key Value) Value {
+func (f *Frame) index(v, key Value) Value {
 	switch {
 	case v.kind == Null:
 		return NullValue
 	case v.kind == Object && key.kind == Text:
-		return member(v, key.str())
+		return f.member(v, event.KeyOf(key.str()))
 	case v.kind == Object && key.kind == Null:
 		return NullValue
 	case v.kind == List && key.kind == Int:
-		n := key.int()
-		result, i := NullValue, int64(0)
-		event.Members(v.str(), func(_ string, m event.Span) bool {
-			if i == n {
-				result = spanValue(v.str(), m)
-				return false
-			}
-			i++
-			return true
-		})
-		return result
+		return f.item(v, key.int())
 	}
 	return fail("%s cannot be indexed with %s", v.kind, key.kind)
 }
 
+// item is the n-th item of a list, or the value of the n-th member of an object.
+func (f *Frame) item(v Value, n int64) Value {
+	found, i := NullValue, int64(0)
+	f.each(v.str(), func(m event.Span) bool {
+		if i == n {
+			found = spanValue(v.str(), m)
+		}
+		i++
+		return i <= n
+	})
+	return found
+}
+
 // at walks a dotted path of objects inside a value.
-func at(v Value, path string) Value {
-	for key := range strings.SplitSeq(path, ".") {
-		v = member(v, key)
+func (f *Frame) at(v Value, path []event.Key) Value {
+	for _, key := range path {
+		v = f.member(v, key)
 	}
 	return v
+}
+
+func keysOf(path string) (keys []event.Key) {
+	for key := range strings.SplitSeq(path, ".") {
+		keys = append(keys, event.KeyOf(key))
+	}
+	return keys
 }

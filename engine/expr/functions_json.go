@@ -12,7 +12,7 @@ var jsonFunctions = []*Function{
 		Name: "at", Params: []Param{dyn("value"), text("path")}, Result: cel.DynType,
 		Doc:     "The value at a dotted path inside an object; null where anything on the way is missing.",
 		Example: `at(get("data.options"), "followed")`, Gives: `true`,
-		two: func(f *Frame, first, second Value) Value { return at(first, second.str()) },
+		bind: withPath(func(f *Frame, v Value, path []event.Key) Value { return f.at(v, path) }),
 	},
 	{
 		Name: "keys", Params: []Param{dyn("object")}, Result: cel.DynType,
@@ -23,7 +23,7 @@ var jsonFunctions = []*Function{
 		},
 	},
 	{
-		Name: "values", Params: []Param{dyn("object")}, Result: cel.DynType,
+		Name: fnValues, Params: []Param{dyn("object")}, Result: cel.DynType,
 		Doc:     "The values of an object in their order, as a list. Null gives an empty list.",
 		Example: `values(get("data.options"))`, Gives: `[true]`,
 		one: func(f *Frame, arg Value) Value {
@@ -37,7 +37,7 @@ var jsonFunctions = []*Function{
 		one: func(f *Frame, arg Value) Value {
 			n := int64(0)
 			if raw := arg.Raw(); raw != "" {
-				event.Members(raw, func(string, event.Span) bool { n++; return true })
+				f.each(raw, func(event.Span) bool { n++; return true })
 			}
 			return IntValue(n)
 		},
@@ -46,19 +46,20 @@ var jsonFunctions = []*Function{
 		Name: "first_with", Params: []Param{dyn("object"), text("path")}, Result: cel.DynType,
 		Doc:     "The first member of an object or a list whose own value at a path is not null or empty; null where none is.",
 		Example: `first_with({"a": {"x": ""}, "b": {"x": 1}}, "x")`, Gives: `{"x":1}`,
-		two: func(f *Frame, first, second Value) Value {
+		bind: withPath(func(f *Frame, v Value, path []event.Key) Value {
 			found := NullValue
-			if raw := first.Raw(); raw != "" {
-				event.Members(raw, func(_ string, m event.Span) bool {
-					if v := spanValue(raw, m); !at(v, second.str()).isEmpty() {
-						found = v
-						return false
+			if raw := v.Raw(); raw != "" {
+				f.each(raw, func(m event.Span) bool {
+					v := spanValue(raw, m)
+					if f.at(v, path).isEmpty() {
+						return true
 					}
-					return true
+					found = v
+					return false
 				})
 			}
 			return found
-		},
+		}),
 	},
 	{
 		Name: "json_text", Params: []Param{dyn("value")}, Result: cel.DynType,
@@ -215,20 +216,15 @@ func listOf(f *Frame, name string, v Value, item func(dst []byte, key, raw strin
 	return stringValue(List, f.since(start))
 }
 
-// valueAt is the value of the n-th member of an object.
-func valueAt(v Value, n int64) Value {
-	if v.kind != Object && v.kind != Null {
-		return wrongKind("values", "an object", v)
-	}
-	found, i := NullValue, int64(0)
-	event.Members(v.str(), func(_ string, m event.Span) bool {
-		if i == n {
-			found = spanValue(v.str(), m)
+// withPath binds a function whose second argument is a dotted path, nearly always a literal.
+func withPath(run func(f *Frame, v Value, path []event.Key) Value) func(*Binder, []*Value) (implementation, error) {
+	return func(_ *Binder, consts []*Value) (implementation, error) {
+		if consts[1] == nil {
+			return func(f *Frame, args []Value) Value { return run(f, args[0], keysOf(args[1].str())) }, nil
 		}
-		i++
-		return i <= n
-	})
-	return found
+		path := keysOf(consts[1].str())
+		return func(f *Frame, args []Value) Value { return run(f, args[0], path) }, nil
+	}
 }
 
 func jsonFunction(ascii bool) func(f *Frame, arg Value) Value {

@@ -1,7 +1,5 @@
 package expr
 
-import "github.com/erbd/erbd/engine/event"
-
 // Node evaluates one compiled expression. It is safe for concurrent use with different frames.
 type Node func(f *Frame) Value
 
@@ -22,8 +20,6 @@ type Variable struct {
 	// that have none.
 	ASCII func() TextWriter
 	write TextWriter
-	// members finds the members that expressions select, in one pass over the value; nil where none does.
-	members *event.Scanner
 }
 
 func (v *Variable) dependsOn(index int) bool {
@@ -51,22 +47,12 @@ func NewVariables(consts map[string]Value) *Variables {
 // Add adds a variable and returns its index. A name that exists is replaced and keeps its index.
 func (s *Variables) Add(v Variable) int {
 	if i, ok := s.index[v.Name]; ok {
-		v.members = s.defs[i].members
 		s.defs[i] = v
 		return i
 	}
 	s.defs = append(s.defs, v)
 	s.index[v.Name] = len(s.defs) - 1
 	return len(s.defs) - 1
-}
-
-// member returns the slot of a member of a variable.
-func (s *Variables) member(index int, key string) event.Slot {
-	def := &s.defs[index]
-	if def.members == nil {
-		def.members = event.NewScanner()
-	}
-	return def.members.Member(key)
 }
 
 // Index returns the index of a variable.
