@@ -10,7 +10,7 @@ import (
 func TestContendersAgree(t *testing.T) {
 	b, err := newBench()
 	require.NoError(t, err)
-	want := string(b.engine("play_video", []byte(playVideo)))
+	want := string(b.transform(b.read([]byte(playVideo))))
 	require.NotEmpty(t, want)
 	require.Equal(t, want, string(b.hand.playVideo(nil, []byte(playVideo))))
 	for name, run := range map[string]func([]byte) ([]byte, error){"gojq": b.peers.byJQ, "expr": b.peers.byExpr, "goja": b.peers.byJS} {
@@ -18,7 +18,7 @@ func TestContendersAgree(t *testing.T) {
 		require.NoError(t, err, name)
 		require.JSONEq(t, want, string(got), name)
 	}
-	want = string(b.engine("problem_check", []byte(problemCheck)))
+	want = string(b.transform(b.read([]byte(problemCheck))))
 	require.NotEmpty(t, want)
 	require.Equal(t, want, string(b.hand.problemCheck(nil, []byte(problemCheck))))
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tidwall/gjson"
+
 	"github.com/erbd/erbd/engine/event"
 	"github.com/erbd/erbd/engine/lookup"
 	"github.com/erbd/erbd/engine/mapping"
@@ -25,6 +27,8 @@ const settings = `{"lms":{"root_url":"` + root + `"},"transformer_version":"` + 
 type contender struct {
 	name string
 	run  func() int
+	// parallel, where set, makes a run for each of many goroutines.
+	parallel func() func() int
 	// rounds
 	ns     []float64
 	allocs int64
@@ -66,6 +70,14 @@ func measure(contenders []*contender, rounds int) {
 		for _, c := range contenders {
 			r := testing.Benchmark(func(b *testing.B) {
 				b.ReportAllocs()
+				if c.parallel != nil {
+					b.RunParallel(func(pb *testing.PB) {
+						for run := c.parallel(); pb.Next(); {
+							run()
+						}
+					})
+					return
+				}
 				for b.Loop() {
 					c.run()
 				}
@@ -122,20 +134,40 @@ type job struct {
 
 func (b *bench) jobs() []job {
 	small, large := []byte(playVideo), []byte(problemCheck)
-	jobs := []job{
-		{fmt.Sprintf("play_video, %.1f KB", float64(len(small))/1000), []*contender{
-			{name: "hand-written Go, one pass", run: func() int { b.buf = b.hand.playVideo(b.buf[:0], small); return len(b.buf) }},
-			{name: "engine", run: func() int { return len(b.engine("play_video", small)) }},
+	var jobs []job
+	for _, e := range []struct {
+		name  string
+		bytes []byte
+		hand  func(dst, ev []byte) []byte
+		peers []*contender
+	}{
+		{"play_video", small, b.hand.playVideo, []*contender{
 			{name: "gojq", run: func() int { out, _ := b.peers.byJQ(small); return len(out) }},
 			{name: "expr", run: func() int { out, _ := b.peers.byExpr(small); return len(out) }},
 			{name: "goja", run: func() int { out, _ := b.peers.byJS(small); return len(out) }},
 		}},
-		{fmt.Sprintf("problem_check, %.1f KB", float64(len(large))/1000), []*contender{
-			{name: "hand-written Go, one pass", run: func() int { b.buf = b.hand.problemCheck(b.buf[:0], large); return len(b.buf) }},
-			{name: "engine", run: func() int { return len(b.engine("problem_check", large)) }},
-		}},
+		{"problem_check", large, b.hand.problemCheck, nil},
+	} {
+		var own event.Parser
+		ev, err := own.Parse(e.bytes)
+		if err != nil {
+			panic(err)
+		}
+		size := fmt.Sprintf(", %.1f KB", float64(len(e.bytes))/1000)
+		jobs = append(jobs, job{e.name + size + ", read and valid", []*contender{
+			{name: "hand-written Go, one pass", run: func() int { b.buf = e.hand(b.buf[:0], e.bytes); return len(b.buf) }},
+			{name: "engine", run: func() int { return len(b.transform(ev)) }},
+		}}, job{e.name + size + ", from its bytes", append([]*contender{
+			{name: "hand-written Go, and gjson.Valid", run: func() int {
+				if !gjson.ValidBytes(e.bytes) {
+					return 0
+				}
+				b.buf = e.hand(b.buf[:0], e.bytes)
+				return len(b.buf)
+			}},
+			{name: "engine", run: func() int { return len(b.transform(b.read(e.bytes))) }},
+		}, e.peers...)})
 	}
-	mixed := job{name: "the mix of a site, with reading the event"}
 	var events [][]byte
 	for _, s := range mix() {
 		for range s.weight {
@@ -143,11 +175,23 @@ func (b *bench) jobs() []job {
 		}
 	}
 	i := 0
-	mixed.contenders = []*contender{
-		{name: "read: validate and normalise", run: func() int { i = (i + 7) % len(events); return len(b.read(events[i]).JSON) }},
-		{name: "read and transform", run: func() int { i = (i + 7) % len(events); return len(b.transform(b.read(events[i]))) }},
-	}
-	return append(jobs, mixed)
+	next := func() []byte { i = (i + 7) % len(events); return events[i] }
+	return append(jobs, job{"the mix of a site, from its bytes", []*contender{
+		{name: "engine", run: func() int { return len(b.transform(b.read(next()))) }},
+		{name: fmt.Sprintf("engine, %d at once", runtime.GOMAXPROCS(0)), parallel: func() func() int {
+			w, i := b.set.NewWorker(), 0
+			var p event.Parser
+			return func() int {
+				i = (i + 7) % len(events)
+				ev, err := p.Parse(events[i])
+				if err != nil {
+					return 0
+				}
+				return len(w.Transform(context.Background(), ev).Statements)
+			}
+		}},
+		{name: "of it reading: validate, normalise, note", run: func() int { return len(b.read(next()).JSON) }},
+	}})
 }
 
 func (b *bench) read(raw []byte) event.Event {
@@ -156,11 +200,6 @@ func (b *bench) read(raw []byte) event.Event {
 		return event.Event{}
 	}
 	return ev
-}
-
-// engine transforms an event that was read before: reading is the same for all contenders.
-func (b *bench) engine(name string, raw []byte) []byte {
-	return b.transform(event.Event{Name: name, JSON: raw})
 }
 
 func (b *bench) transform(ev event.Event) []byte {

@@ -44,14 +44,14 @@ func routers(file string) (*route.Set, error) {
 // routed tells for each router of a backend whether it wants an event.
 func routed(set *route.Set, backend string, ev event.Event) (list []routing) {
 	for _, r := range set.Backend(backend) {
-		x := routing{Router: r.Name, Pos: r.Pos, Wants: r.Wants(ev.Name, ev.JSON)}
+		x := routing{Router: r.Name, Pos: r.Pos, Wants: r.Wants(ev)}
 		for _, p := range r.Params {
 			m := matching{Key: p.Key, Patterns: p.Patterns, JSON: "(absent)"}
 			if v := matchValue(string(ev.JSON), p.Key); v != "" {
 				m.JSON = v
 			}
 			if c, faults := expr.CompileMatches([][]expr.Match{{{Key: p.Key, Patterns: p.Patterns}}}); len(faults) == 0 {
-				m.Matches = c.NewMatcher().Match(ev.JSON)[0]
+				m.Matches = c.NewMatcher().Match(ev)[0]
 			}
 			x.Params = append(x.Params, m)
 		}

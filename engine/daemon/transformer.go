@@ -113,7 +113,7 @@ func (t *transformer) event(ctx context.Context, snap *Snapshot, b *Backend, ev 
 		r.tally.ends[endUnmapped]++
 		return nil
 	}
-	t.wanted = snap.Routers.Wanted(t.wanted[:0], t.backend, ev.Name, ev.JSON)
+	t.wanted = snap.Routers.Wanted(t.wanted[:0], t.backend, ev)
 	if len(t.wanted) == 0 && b.Logging == loggingOff {
 		r.tally.ends[endUnrouted]++
 		return nil

@@ -44,6 +44,8 @@ type Event struct {
 	// never written anew. It shares memory with the parsed line or with the
 	// parser: valid until the next call of Parse, read-only.
 	JSON []byte
+	// members are those of the objects in JSON, where a Parser noted them.
+	members []member
 }
 
 // Errors of [Parser.Parse]; test for them with errors.Is.

@@ -11,7 +11,7 @@ import (
 // JSON, such as a value that a Scan found; spans are places in it. key is empty for the items of a list. Anything
 // but an object or a list has no members.
 func Members(json string, fn func(key string, value Span) bool) {
-	s := Scan{b: unsafe.Slice(unsafe.StringData(json), len(json))}
+	s := cursor{unsafe.Slice(unsafe.StringData(json), len(json))}
 	i := s.space(0)
 	if i >= len(json) || json[i] != '{' && json[i] != '[' {
 		return

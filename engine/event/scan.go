@@ -1,12 +1,11 @@
 package event
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
-	"math/bits"
+	"math"
 	"strings"
-
-	"github.com/tidwall/gjson"
 )
 
 // Span is one JSON value inside the bytes of an event: b[Start:End]. The zero Span is a missing value.
@@ -154,24 +153,31 @@ func (x *Scanner) child(t *trie, key string) *trie {
 
 // Scan is the reusable state of one pass; it belongs to one goroutine.
 type Scan struct {
-	b     []byte
-	x     *Scanner
-	spans []Span
+	b       []byte
+	x       *Scanner
+	members []member
+	spans   []Span
 	// seen marks the trie nodes met, to notice a key that comes twice.
 	seen []bool
 	// nulls counts the bare keys whose present value is null: they must be forgotten at the end of their object.
 	nulls int
+	own   validator
 }
 
-// Run finds all look-ups of x in b, an object of valid JSON as Parser.Parse returns it. The spans stay
-// valid until the next Run.
-func (s *Scan) Run(x *Scanner, b []byte) []Span {
-	s.b, s.x, s.nulls = b, x, 0
+// Run finds all look-ups of x in an event. The members that the Parser noted while it validated the event are gone
+// through, not its bytes; they are noted now for an event that comes from elsewhere, of which nothing is found where
+// its JSON is not valid. The spans stay valid until the next Run.
+func (s *Scan) Run(x *Scanner, ev Event) []Span {
+	s.b, s.x, s.nulls = ev.JSON, x, 0
 	s.spans = reset(s.spans, x.slots)
 	s.seen = reset(s.seen, x.nodes)
-	if i := s.space(0); i < len(b) && b[i] == '{' {
-		s.object(i, &x.root)
+	if s.members = ev.members; s.members == nil {
+		if end, err := s.own.value(ev.JSON, math.MaxInt32); err != nil || len(bytes.TrimRight(ev.JSON[end:], " \t\r\n")) > 0 {
+			return s.spans
+		}
+		s.members = s.own.members
 	}
+	s.object(0, int32(len(s.members)), &x.root, 0)
 	return s.spans
 }
 
@@ -184,39 +190,15 @@ func reset[T any](v []T, n int) []T {
 	return v
 }
 
-func (s *Scan) space(i int) int {
-	for i < len(s.b) && s.b[i] <= ' ' {
-		i++
-	}
-	return i
-}
-
-// object reads the object at b[i] and returns the index behind it; t is nil below the paths looked for.
-func (s *Scan) object(i int, t *trie) int {
-	b, start := s.b, int32(i)
-	i++
-	for {
-		for i < len(b) && (b[i] <= ' ' || b[i] == ',') {
-			i++
-		}
-		if i >= len(b) || b[i] == '}' {
-			break
-		}
-		keyStart := i
-		var escaped bool
-		i, escaped = s.text(i)
-		keyEnd := max(keyStart+1, i-1)
-		key := b[keyStart+1 : keyEnd]
-		head, tail := nameAt(b, keyStart+1, keyEnd)
-		if escaped {
-			key = []byte(gjson.ParseBytes(b[keyStart:i]).Str)
+// object goes through the members from and to of the object that starts at container; t is nil below the paths looked
+// for.
+func (s *Scan) object(from, to int32, t *trie, container int32) {
+	for i := from; i < to; {
+		m := &s.members[i]
+		key, head, tail := m.key.of(s.b), m.head, m.tail
+		if m.escaped {
+			key = appendUnquoted(nil, key)
 			head, tail = nameAt(key, 0, len(key))
-		}
-		for i < len(b) && (b[i] <= ' ' || b[i] == ':') {
-			i++
-		}
-		if i >= len(b) {
-			break
 		}
 		var match *trie
 		if t != nil {
@@ -233,36 +215,20 @@ func (s *Scan) object(i int, t *trie) int {
 				s.seen[match.node] = true
 			}
 		}
-		span := Span{Start: int32(i), Kind: b[i]}
-		switch b[i] {
-		case '"':
-			i, span.Escaped = s.text(i)
-		case '{':
-			if match != nil && match.kids != nil || s.x.finds != nil {
-				i = s.object(i, match)
-			} else {
-				i = s.skip(i)
-			}
-		case '[':
-			i = s.skip(i)
-		case 't', 'f', 'n':
-			i = s.literal(i)
-		default:
-			span.Kind = '0'
-			i = s.literal(i)
+		if m.value.Kind == '{' && (match != nil && match.kids != nil || s.x.finds != nil) {
+			s.object(i+1, m.next, match, m.value.Start)
 		}
-		span.End = int32(min(i, len(b)))
 		if match != nil && match.slot >= 0 {
-			s.spans[match.slot] = span
+			s.spans[match.slot] = m.value
 		}
 		if s.x.findBits&bit(head, len(key)) != 0 {
-			s.found(head, tail, key, span, start)
+			s.found(head, tail, key, m.value, container)
 		}
+		i = m.next
 	}
-	if s.nulls > 0 && start > 0 {
-		s.dropNulls(start)
+	if s.nulls > 0 && container > 0 {
+		s.dropNulls(container)
 	}
-	return min(i+1, len(b))
 }
 
 // found records a bare key of the object that starts at container, unless an earlier object had it.
@@ -306,82 +272,6 @@ func (s *Scan) forget(t *trie) {
 		s.seen[k.to.node] = false
 		s.forget(k.to)
 	}
-}
-
-const (
-	everyByte  = 0x0101010101010101
-	everyHigh  = 0x8080808080808080
-	quotes     = '"' * everyByte
-	backslashs = '\\' * everyByte
-)
-
-// text returns the index behind the string that starts at b[i], and whether it holds a backslash.
-func (s *Scan) text(i int) (int, bool) {
-	b := s.b
-	i++
-	for i+8 <= len(b) {
-		w := binary.LittleEndian.Uint64(b[i:])
-		q, e := w^quotes, w^backslashs
-		if m := ((q-everyByte)&^q | (e-everyByte)&^e) & everyHigh; m != 0 {
-			i += bits.TrailingZeros64(m) >> 3
-			if b[i] == '"' {
-				return i + 1, false
-			}
-			return s.escapedText(i), true
-		}
-		i += 8
-	}
-	for ; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			return i + 1, false
-		case '\\':
-			return s.escapedText(i), true
-		}
-	}
-	return len(b), false
-}
-
-func (s *Scan) escapedText(i int) int {
-	for b := s.b; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case '"':
-			return i + 1
-		}
-	}
-	return len(s.b)
-}
-
-// skip returns the index behind the object or list that starts at b[i].
-func (s *Scan) skip(i int) int {
-	b, depth := s.b, 0
-	for i < len(b) {
-		switch b[i] {
-		case '{', '[':
-			depth++
-		case '}', ']':
-			depth--
-			if depth == 0 {
-				return i + 1
-			}
-		case '"':
-			i, _ = s.text(i)
-			continue
-		}
-		i++
-	}
-	return len(b)
-}
-
-func (s *Scan) literal(i int) int {
-	for b := s.b; i < len(b); i++ {
-		if c := b[i]; c == ',' || c == '}' || c == ']' || c <= ' ' {
-			return i
-		}
-	}
-	return i
 }
 
 // CheckPath says what is wrong with a dotted path, nil where nothing is.

@@ -42,7 +42,7 @@ func TestScan(t *testing.T) {
 				slot = x.Path(tt.lookup)
 			}
 			var s Scan
-			spans := s.Run(x, []byte(tt.json))
+			spans := s.Run(x, Event{JSON: []byte(tt.json)})
 			require.Equal(t, tt.want, string(spans[slot].Raw([]byte(tt.json))))
 		})
 	}
@@ -63,7 +63,7 @@ func FuzzScan(f *testing.F) {
 		x := NewScanner()
 		slots := map[string]Slot{"a": x.Path("a"), "a.k": x.Path("a.k"), "data.id": x.Path("data.id"), "?k": x.Find("k"), "?id": x.Find("id")}
 		var s Scan
-		spans := s.Run(x, []byte(src))
+		spans := s.Run(x, Event{JSON: []byte(src)})
 		for _, name := range slices.Sorted(maps.Keys(slots)) {
 			raw := spans[slots[name]].Raw([]byte(src))
 			var got any
@@ -143,6 +143,6 @@ func BenchmarkScan(b *testing.B) {
 	b.SetBytes(int64(len(ev)))
 	b.ReportAllocs()
 	for b.Loop() {
-		s.Run(x, ev)
+		s.Run(x, Event{JSON: ev})
 	}
 }

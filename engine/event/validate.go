@@ -21,37 +21,46 @@ const (
 	fieldCount
 )
 
-// span is the place of a value in the scanned bytes; end 0 means absent.
-type span struct{ start, end int }
+// member is a member of an object that is not inside a list.
+type member struct {
+	head, tail uint64 // of the key, as it is written
+	key        span32 // without its quotes
+	value      Span
+	next       int32 // the member behind this one and all that are in its value
+	escaped    bool  // the key
+}
 
-func (s span) present() bool            { return s.end > 0 }
-func (s span) of(b []byte) []byte       { return b[s.start:s.end] }
-func (s span) kind(b []byte) byte       { return b[s.start] }
-func (s span) isString(b []byte) bool   { return s.present() && b[s.start] == '"' }
-func (s span) holdsText(b []byte) bool  { return s.isString(b) && s.end-s.start > 2 }
-func (s span) holdsValue(b []byte) bool { return s.present() && s.kind(b) != 'n' && !s.emptyText(b) }
-func (s span) emptyText(b []byte) bool  { return s.isString(b) && s.end-s.start == 2 }
+type span32 struct{ start, end int32 }
 
-// validator validates one JSON value in a single pass without recursion. Where
-// it is an object, it notes where the values of the root's known keys are; of
-// duplicate keys the last one counts, as in the JSON parsers of Python and Go.
+func (s span32) of(b []byte) []byte { return b[s.start:s.end] }
+
+// validator validates one JSON value in a single pass without recursion and
+// notes the members of its objects, so that nobody needs to read it again.
 type validator struct {
 	b        []byte
 	i        int
 	maxDepth int
 	stack    []byte // of '{' and '['
-	fields   [fieldCount]span
-	breaks   bool // a line break stands between two tokens
+	members  []member
+	open     []int32 // the member that is being read, of each object of the stack
+	lists    int     // how many of the stack are lists
+	breaks   bool    // a line break stands between two tokens
 }
+
+// maxMembers is how many members a validator keeps room for.
+const maxMembers = 1 << 14
 
 // value scans the value at the start of b, behind white space, and returns the
 // index behind it.
 func (v *validator) value(b []byte, maxDepth int) (int, error) {
 	v.b, v.i, v.maxDepth = b, 0, maxDepth
-	v.stack = v.stack[:0]
-	v.fields = [fieldCount]span{}
-	v.breaks = false
-	current := fieldNone // the known key of the root whose value is being read
+	v.stack, v.open, v.lists, v.breaks = v.stack[:0], v.open[:0], 0, false
+	if v.members = v.members[:0]; cap(v.members) > maxMembers && len(b) < maxMembers {
+		v.members = nil // a large event came before
+	}
+	if v.members == nil {
+		v.members = make([]member, 0, 64)
+	}
 	var err error
 	for {
 		// A value starts here.
@@ -59,15 +68,19 @@ func (v *validator) value(b []byte, maxDepth int) (int, error) {
 		if v.i >= len(v.b) {
 			return 0, v.fail("a value")
 		}
-		switch c := v.b[v.i]; c {
+		start, c, escaped := v.i, v.b[v.i], false
+		switch c {
 		case '{', '[':
 			if len(v.stack) >= v.maxDepth {
 				return 0, fmt.Errorf("%w: more than %d levels", ErrTooDeep, v.maxDepth)
 			}
-			if len(v.stack) == 1 {
-				v.fields[current].start = v.i
-			}
+			v.begin(start, c)
 			v.stack = append(v.stack, c)
+			if c == '[' {
+				v.lists++
+			} else {
+				v.open = append(v.open, 0)
+			}
 			v.i++
 			v.space()
 			if v.i < len(v.b) && v.b[v.i] == c+2 { // '{'+2 is '}', '['+2 is ']'
@@ -76,32 +89,28 @@ func (v *validator) value(b []byte, maxDepth int) (int, error) {
 			if c == '[' {
 				continue
 			}
-			if current, err = v.key(current); err != nil {
+			if err = v.key(); err != nil {
 				return 0, err
 			}
 			continue
 		case '"':
-			if len(v.stack) == 1 {
-				v.fields[current].start = v.i
-			}
-			if _, err = v.text(); err != nil {
+			if escaped, err = v.text(); err != nil {
 				return 0, err
 			}
+			v.end(start, c, escaped)
 		default:
-			if len(v.stack) == 1 {
-				v.fields[current].start = v.i
-			}
 			if err = v.atom(c); err != nil {
 				return 0, err
 			}
+			if c == '-' || c <= '9' {
+				c = '0'
+			}
+			v.end(start, c, false)
 		}
 		// A value, or the opening of an empty container, ends here.
 		for {
 			if len(v.stack) == 0 {
 				return v.i, nil
-			}
-			if len(v.stack) == 1 {
-				v.fields[current].end = v.i
 			}
 			v.space()
 			if v.i >= len(v.b) {
@@ -112,7 +121,7 @@ func (v *validator) value(b []byte, maxDepth int) (int, error) {
 				v.i++
 				if open == '{' {
 					v.space()
-					if current, err = v.key(current); err != nil {
+					if err = v.key(); err != nil {
 						return 0, err
 					}
 				}
@@ -123,34 +132,81 @@ func (v *validator) value(b []byte, maxDepth int) (int, error) {
 			}
 			v.i++
 			v.stack = v.stack[:len(v.stack)-1]
+			if open == '[' {
+				v.lists--
+			} else {
+				v.open = v.open[:len(v.open)-1]
+			}
+			v.close()
 		}
 	}
 }
 
-// key reads an object's key and its colon. At the root it returns which of the
-// known keys it is; deeper, what it was given.
-func (v *validator) key(current field) (field, error) {
-	if v.i >= len(v.b) || v.b[v.i] != '"' {
-		return current, v.fail("a key in double quotes")
+// current is the member whose value is being read, nil inside lists and at the root.
+func (v *validator) current() *member {
+	if v.lists > 0 || len(v.open) == 0 {
+		return nil
 	}
-	start := v.i
+	return &v.members[v.open[len(v.open)-1]]
+}
+
+// begin notes where the object or list of a member begins, close where it ends.
+func (v *validator) begin(start int, kind byte) {
+	if m := v.current(); m != nil {
+		m.value = Span{Start: int32(start), Kind: kind}
+	}
+}
+
+func (v *validator) close() {
+	if m := v.current(); m != nil {
+		m.value.End, m.next = int32(v.i), int32(len(v.members))
+	}
+}
+
+// end notes the value of a member that is neither.
+func (v *validator) end(start int, kind byte, escaped bool) {
+	if m := v.current(); m != nil {
+		m.value, m.next = Span{int32(start), int32(v.i), kind, escaped}, int32(len(v.members))
+	}
+}
+
+// key reads an object's key and its colon.
+func (v *validator) key() error {
+	if v.i >= len(v.b) || v.b[v.i] != '"' {
+		return v.fail("a key in double quotes")
+	}
+	start := v.i + 1
 	escaped, err := v.text()
 	if err != nil {
-		return current, err
+		return err
 	}
-	if len(v.stack) == 1 {
-		raw := v.b[start+1 : v.i-1]
-		if escaped {
-			raw = appendUnquoted(nil, raw)
-		}
-		current = fieldOf(raw)
+	if v.lists == 0 {
+		end := v.i - 1
+		v.open[len(v.open)-1] = int32(len(v.members))
+		m := member{key: span32{int32(start), int32(end)}, escaped: escaped}
+		m.head, m.tail = nameAt(v.b, start, end)
+		v.members = append(v.members, m)
 	}
 	v.space()
 	if v.i >= len(v.b) || v.b[v.i] != ':' {
-		return current, v.fail("a colon after the key")
+		return v.fail("a colon after the key")
 	}
 	v.i++
-	return current, nil
+	return nil
+}
+
+// fields are where the values of the root's known keys are; of duplicate keys
+// the last one counts, as in the JSON parsers of Python and Go.
+func (v *validator) fields() (fields [fieldCount]int32) {
+	for i := int32(0); int(i) < len(v.members); i = v.members[i].next {
+		m := &v.members[i]
+		key := m.key.of(v.b)
+		if m.escaped {
+			key = appendUnquoted(nil, key)
+		}
+		fields[fieldOf(key)] = i + 1
+	}
+	return fields
 }
 
 func fieldOf(key []byte) field {

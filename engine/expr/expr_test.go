@@ -45,7 +45,7 @@ func evaluate(t *testing.T, source string) Value {
 		bound, faults := bind(b)
 		require.Empty(t, faults, source)
 		f := NewFrame(directory{})
-		f.Begin(t.Context(), []byte(sampleEvent), b.Scanner)
+		f.Begin(t.Context(), event.Event{JSON: []byte(sampleEvent)}, b.Scanner)
 		f.Enter(vars)
 		answers = append(answers, bound.Node(f).detached())
 	}
@@ -195,7 +195,7 @@ func TestCostIsBounded(t *testing.T) {
 	bound, faults := x.Bind(b)
 	require.Empty(t, faults)
 	f := NewFrame(directory{})
-	f.Begin(t.Context(), []byte(`{"data":{"list":[1`+strings.Repeat(",1", 2000)+`]}}`), b.Scanner)
+	f.Begin(t.Context(), event.Event{JSON: []byte(`{"data":{"list":[1` + strings.Repeat(",1", 2000) + `]}}`)}, b.Scanner)
 	f.Enter(b.Vars)
 	v := bound.Node(f)
 	require.NotNil(t, v.Failure())
@@ -211,7 +211,7 @@ func BenchmarkNode(b *testing.B) {
 				binder := &Binder{Scanner: event.NewScanner(), Vars: NewVariables(nil)}
 				bound, _ := x.bind(binder, !general)
 				f := NewFrame(directory{})
-				f.Begin(b.Context(), []byte(sampleEvent), binder.Scanner)
+				f.Begin(b.Context(), event.Event{JSON: []byte(sampleEvent)}, binder.Scanner)
 				f.Enter(binder.Vars)
 				b.ReportAllocs()
 				for b.Loop() {

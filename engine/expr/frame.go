@@ -51,12 +51,12 @@ const (
 // looked up, and expressions that do are refused.
 func NewFrame(directory Directory) *Frame { return &Frame{directory: directory} }
 
-// Begin starts on an event: json is a normalised event, scanner holds the look-ups of the expressions to come.
-// Values of the event before are no longer valid.
-func (f *Frame) Begin(ctx context.Context, json []byte, scanner *event.Scanner) {
+// Begin starts on an event; scanner holds the look-ups of the expressions to come. Values of the event before are no
+// longer valid.
+func (f *Frame) Begin(ctx context.Context, ev event.Event, scanner *event.Scanner) {
 	f.ctx = ctx
-	f.json = unsafe.String(unsafe.SliceData(json), len(json))
-	f.spans = f.scan.Run(scanner, json)
+	f.json = unsafe.String(unsafe.SliceData(ev.JSON), len(ev.JSON))
+	f.spans = f.scan.Run(scanner, ev)
 	f.scratch = f.scratch[:0]
 	f.stack = f.stack[:0]
 	f.vars = f.vars[:0]

@@ -41,7 +41,7 @@ func FuzzDifferential(f *testing.F) {
 				return
 			}
 			frame := NewFrame(directory{})
-			frame.Begin(t.Context(), []byte(json), b.Scanner)
+			frame.Begin(t.Context(), event.Event{JSON: []byte(json)}, b.Scanner)
 			frame.Enter(vars)
 			frame.Set(0, JSONValue(`{"k":[1,2,{"m":"v"}],"n":null,"t":"abc"}`))
 			v := bound.Node(frame)

@@ -187,9 +187,9 @@ func (m *Matches) NewMatcher() *Matcher {
 	return &Matcher{matches: m, frame: NewFrame(nil), answers: make([]bool, len(m.routers))}
 }
 
-// Match tells for each router whether it wants the event, normalised JSON. The answers are valid until the next call.
-func (m *Matcher) Match(json []byte) []bool {
-	m.frame.Begin(context.Background(), json, m.matches.scanner)
+// Match tells for each router whether it wants the event. The answers are valid until the next call.
+func (m *Matcher) Match(ev event.Event) []bool {
+	m.frame.Begin(context.Background(), ev, m.matches.scanner)
 	m.frame.Enter(m.matches.vars)
 	for i, p := range m.matches.routers {
 		m.answers[i] = p.holds(m.frame)

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/erbd/erbd/engine/event"
 )
 
 func TestMatches(t *testing.T) {
@@ -35,7 +37,7 @@ func TestMatches(t *testing.T) {
 	matcher := m.NewMatcher()
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			require.Equal(t, tt.want, matcher.Match([]byte(tt.json)))
+			require.Equal(t, tt.want, matcher.Match(event.Event{JSON: []byte(tt.json)}))
 		})
 	}
 }
@@ -51,13 +53,13 @@ func TestMatchFaults(t *testing.T) {
 func TestMatchNumbersAsWritten(t *testing.T) {
 	m, faults := CompileMatches([][]Match{{{"n", []string{`^1\.50$`}}, {"big", []string{"^1e999$"}}}})
 	require.Empty(t, faults)
-	require.Equal(t, []bool{true}, m.NewMatcher().Match([]byte(`{"name":"x","data":{"n":1.50,"big":1e999}}`)))
+	require.Equal(t, []bool{true}, m.NewMatcher().Match(event.Event{JSON: []byte(`{"name":"x","data":{"n":1.50,"big":1e999}}`)}))
 }
 
 func TestMatchPatternsAreNoExpressions(t *testing.T) {
 	m, faults := CompileMatches([][]Match{{{"name", []string{`"==name+"`}}}})
 	require.Empty(t, faults)
-	require.Equal(t, []bool{false}, m.NewMatcher().Match([]byte(`{"name":"x"}`)))
+	require.Equal(t, []bool{false}, m.NewMatcher().Match(event.Event{JSON: []byte(`{"name":"x"}`)}))
 }
 
 func TestManyMatches(t *testing.T) {
@@ -78,7 +80,7 @@ func TestManyMatches(t *testing.T) {
 	require.True(t, m.ByName(0))
 	require.False(t, m.ByName(1))
 	matcher := m.NewMatcher()
-	require.Equal(t, []bool{true, false, false, true, false}, matcher.Match([]byte(`{"name":"name999","data":{"k0":"v"}}`)))
-	require.Equal(t, []bool{true, true, false, false, false}, matcher.Match([]byte(`{"name":"name0","course":"x"}`)))
-	require.Equal(t, []bool{false, false, false, false, false}, matcher.Match([]byte(`{"name":"name1000","course":"x"}`)))
+	require.Equal(t, []bool{true, false, false, true, false}, matcher.Match(event.Event{JSON: []byte(`{"name":"name999","data":{"k0":"v"}}`)}))
+	require.Equal(t, []bool{true, true, false, false, false}, matcher.Match(event.Event{JSON: []byte(`{"name":"name0","course":"x"}`)}))
+	require.Equal(t, []bool{false, false, false, false, false}, matcher.Match(event.Event{JSON: []byte(`{"name":"name1000","course":"x"}`)}))
 }

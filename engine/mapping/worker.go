@@ -99,7 +99,7 @@ func (w *Worker) Transform(ctx context.Context, ev event.Event) Result {
 		return Result{Outcome: Unmapped}
 	}
 	f := w.frame
-	f.Begin(ctx, ev.JSON, p.scanner)
+	f.Begin(ctx, ev, p.scanner)
 	w.out.dst, w.out.warnings, w.places = w.out.dst[:0], nil, w.places[:0]
 	for _, u := range p.alternatives {
 		f.Enter(u.vars)

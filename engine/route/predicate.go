@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/event"
 	"github.com/erbd/erbd/engine/expr"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
@@ -23,8 +24,8 @@ type backend struct {
 }
 
 // wanted appends the routers that want an event.
-func (b *backend) wanted(dst []*Router, name string, event []byte) []*Router {
-	named := b.named(name, event)
+func (b *backend) wanted(dst []*Router, ev event.Event) []*Router {
+	named := b.named(ev)
 	var m *expr.Matcher
 	var rest []bool
 	for i, r := range b.routers {
@@ -34,7 +35,7 @@ func (b *backend) wanted(dst []*Router, name string, event []byte) []*Router {
 		if r.looks {
 			if m == nil {
 				m = matcher(&b.restMatchers, b.rest)
-				rest = m.Match(event)
+				rest = m.Match(ev)
 			}
 			if !rest[i] {
 				continue
@@ -49,17 +50,17 @@ func (b *backend) wanted(dst []*Router, name string, event []byte) []*Router {
 }
 
 // named tells for each router whether the name is one that it asks for, nil where none asks.
-func (b *backend) named(name string, event []byte) []bool {
+func (b *backend) named(ev event.Event) []bool {
 	if b.names == nil {
 		return nil
 	}
-	if answers, ok := b.memo.get(name); ok {
+	if answers, ok := b.memo.get(ev.Name); ok {
 		return answers
 	}
 	m := matcher(&b.nameMatchers, b.names)
-	answers := append([]bool(nil), m.Match(event)...)
+	answers := append([]bool(nil), m.Match(ev)...)
 	b.nameMatchers.Put(m)
-	b.memo.put(name, answers)
+	b.memo.put(ev.Name, answers)
 	return answers
 }
 

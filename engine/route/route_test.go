@@ -105,7 +105,7 @@ func TestSamplesOfThePlugin(t *testing.T) {
 		{"xapi", "other", `{"name":"other","context":{"enterprise_uuid":"org_XYZ"}}`, false},
 	}
 	for _, tt := range tests {
-		got := s.Wanted(nil, tt.backend, tt.name, []byte(tt.event))
+		got := s.Wanted(nil, tt.backend, event.Event{Name: tt.name, JSON: []byte(tt.event)})
 		assert.Equal(t, tt.want, len(got) == 1, "%s", tt.event)
 	}
 	cfg := s.Backend("caliper")[0].Delivery("http://example.com/sensors")
@@ -166,9 +166,9 @@ caliper:
 	assert.Equal(t, time.Minute, plain.Timeout)
 	assert.Equal(t, 1, plain.BatchSize())
 	assert.Equal(t, DefaultCountdown, plain.Retry.Countdown)
-	assert.True(t, plain.Wants("anything", []byte(`{}`)))
+	assert.True(t, plain.Wants(event.Event{Name: "anything", JSON: []byte(`{}`)}))
 	assert.Equal(t, deliver.Auth{Scheme: deliver.Bearer, Token: "from-file"}, s.Backend("caliper")[0].Delivery("").Auth)
-	assert.True(t, s.Backend("caliper")[0].Wants("anything", []byte(`{}`)))
+	assert.True(t, s.Backend("caliper")[0].Wants(event.Event{Name: "anything", JSON: []byte(`{}`)}))
 	assert.NotContains(t, fmt.Sprintf("%v %+v %#v", r, r, []*Router{r}), "hunter2")
 
 	other, _ := Parse("x", []byte(src+"\n"), Options{})
@@ -296,37 +296,37 @@ caliper:
 		wg.Go(func() {
 			for range 50 {
 				for _, tt := range tests {
-					assert.Equal(t, tt.want, names(s.Wanted(nil, "xapi", tt.name, []byte(tt.json))), tt.json)
+					assert.Equal(t, tt.want, names(s.Wanted(nil, "xapi", event.Event{Name: tt.name, JSON: []byte(tt.json)})), tt.json)
 					for _, r := range s.Backend("xapi") {
-						assert.Equal(t, slices.Contains(tt.want, r.Name), r.Wants(tt.name, []byte(tt.json)), "%s %s", r, tt.json)
+						assert.Equal(t, slices.Contains(tt.want, r.Name), r.Wants(event.Event{Name: tt.name, JSON: []byte(tt.json)}), "%s %s", r, tt.json)
 					}
 				}
 			}
 		})
 	}
 	wg.Wait()
-	assert.Equal(t, []string{"only"}, names(s.Wanted(nil, "caliper", "x", []byte(`{"name":"x"}`))))
-	assert.Empty(t, s.Wanted(nil, "lti", "x", []byte(`{"name":"x"}`)))
+	assert.Equal(t, []string{"only"}, names(s.Wanted(nil, "caliper", event.Event{Name: "x", JSON: []byte(`{"name":"x"}`)})))
+	assert.Empty(t, s.Wanted(nil, "lti", event.Event{Name: "x", JSON: []byte(`{"name":"x"}`)}))
 }
 
 func TestNamesAreRemembered(t *testing.T) {
 	s := parse(t, "xapi: [{name: a, url: http://h, match_params: {name: video}}, {name: b, url: http://h, match_params: {name: video, x: y}}]")
 	a, b := s.All()[0], s.All()[1]
-	assert.True(t, a.Wants("play_video", []byte(`{"name":"play_video"}`)))
-	assert.True(t, a.Wants("play_video", nil), "the event is not looked at again")
-	assert.False(t, a.Wants("x", []byte(`{"name":"x"}`)))
-	assert.False(t, a.Wants("x", nil))
-	assert.False(t, b.Wants("x", nil), "the name settles it")
-	assert.False(t, b.Wants("play_video", []byte(`{"name":"play_video","x":"z"}`)))
-	assert.True(t, b.Wants("play_video", []byte(`{"name":"play_video","x":"y"}`)))
+	assert.True(t, a.Wants(event.Event{Name: "play_video", JSON: []byte(`{"name":"play_video"}`)}))
+	assert.True(t, a.Wants(event.Event{Name: "play_video"}), "the event is not looked at again")
+	assert.False(t, a.Wants(event.Event{Name: "x", JSON: []byte(`{"name":"x"}`)}))
+	assert.False(t, a.Wants(event.Event{Name: "x"}))
+	assert.False(t, b.Wants(event.Event{Name: "x"}), "the name settles it")
+	assert.False(t, b.Wants(event.Event{Name: "play_video", JSON: []byte(`{"name":"play_video","x":"z"}`)}))
+	assert.True(t, b.Wants(event.Event{Name: "play_video", JSON: []byte(`{"name":"play_video","x":"y"}`)}))
 	for i := range 2 * maxMemo {
-		a.Wants(fmt.Sprint(i), []byte(`{"name":"x"}`))
+		a.Wants(event.Event{Name: fmt.Sprint(i), JSON: []byte(`{"name":"x"}`)})
 	}
 	assert.Len(t, *a.backend.memo.names.Load(), maxMemo)
-	assert.True(t, a.Wants("new video", []byte(`{"name":"new video"}`)))
+	assert.True(t, a.Wants(event.Event{Name: "new video", JSON: []byte(`{"name":"new video"}`)}))
 	buf := make([]*Router, 0, 2)
-	event := []byte(`{"name":"play_video"}`)
-	assert.Zero(t, testing.AllocsPerRun(100, func() { buf = s.Wanted(buf[:0], "xapi", "x", event) }))
+	ev := event.Event{Name: "x", JSON: []byte(`{"name":"play_video"}`)}
+	assert.Zero(t, testing.AllocsPerRun(100, func() { buf = s.Wanted(buf[:0], "xapi", ev) }))
 }
 
 // FuzzWanted compares the predicates with their meaning in plain Go.
@@ -352,7 +352,7 @@ func FuzzWanted(f *testing.F) {
 		if seen := map[string]bool{}; repeats(ev.JSON, seen) {
 			return // gjson takes the first of several keys
 		}
-		assert.Equal(t, plainly(r.Params, ev.JSON), r.Wants(ev.Name, ev.JSON), "%v %s", r.Params, ev.JSON)
+		assert.Equal(t, plainly(r.Params, ev.JSON), r.Wants(ev), "%v %s", r.Params, ev.JSON)
 	})
 }
 
@@ -385,11 +385,12 @@ func BenchmarkWanted(b *testing.B) {
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			event := []byte(line)
-			name := gjson.GetBytes(event, "name").Str
+			var parser event.Parser
+			ev, err := parser.Parse([]byte(line))
+			require.NoError(b, err)
 			var buf []*Router
 			for b.Loop() {
-				buf = s.Wanted(buf[:0], "xapi", name, event)
+				buf = s.Wanted(buf[:0], "xapi", ev)
 			}
 		})
 	}
@@ -530,8 +531,8 @@ func FuzzImportRows(f *testing.F) {
 
 func BenchmarkWantsByName(b *testing.B) {
 	s, _ := Parse("r", []byte("xapi: [{name: a, url: http://h, match_params: {name: video}}]"), Options{})
-	r, ev := s.All()[0], []byte(`{"name":"play_video"}`)
+	r, ev := s.All()[0], event.Event{Name: "play_video", JSON: []byte(`{"name":"play_video"}`)}
 	for b.Loop() {
-		r.Wants("play_video", ev)
+		r.Wants(ev)
 	}
 }

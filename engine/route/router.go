@@ -28,6 +28,7 @@ import (
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/deliver"
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/event"
 )
 
 // Param is one key of match_params with its alternatives. All params of a router must match; a param matches when
@@ -100,10 +101,10 @@ func (r *Router) BatchSize() int {
 	return r.Batch.Size
 }
 
-// Wants reports whether the router wants an event, normalised JSON; name is the event's name. What is asked of the
-// name alone is remembered, for a bounded number of names. Of several routers ask Set.Wanted.
-func (r *Router) Wants(name string, event []byte) bool {
-	return len(r.Params) == 0 || slices.Contains(r.backend.wanted(nil, name, event), r)
+// Wants reports whether the router wants an event. What is asked of the name alone is remembered, for a bounded number
+// of names. Of several routers ask Set.Wanted.
+func (r *Router) Wants(ev event.Event) bool {
+	return len(r.Params) == 0 || slices.Contains(r.backend.wanted(nil, ev), r)
 }
 
 // Delivery returns the settings of the router's client, credentials included. Before Resolve those are empty. sensor
@@ -148,11 +149,11 @@ func (s *Set) Backend(name string) []*Router {
 // that the file refers to, nor the defaults.
 func (s *Set) Hash() string { return s.hash }
 
-// Wanted appends the routers of a backend that want an event, normalised JSON, to dst, which may be a buffer used
-// before. All of them share one pass over the event, which is not made where the name settles it.
-func (s *Set) Wanted(dst []*Router, backend, name string, event []byte) []*Router {
+// Wanted appends the routers of a backend that want an event to dst, which may be a buffer used before. All of them
+// share one pass over the members of the event, which is not made where the name settles it.
+func (s *Set) Wanted(dst []*Router, backend string, ev event.Event) []*Router {
 	if b := s.by[backend]; b != nil {
-		dst = b.wanted(dst, name, event)
+		dst = b.wanted(dst, ev)
 	}
 	return dst
 }
