@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"syscall"
 	"time"
 
@@ -58,53 +55,25 @@ func (a *app) ping(ctx context.Context, c *checks, s *config.Settings, routers *
 	}
 }
 
-// pingRouter asks an endpoint for its state without sending anything: xAPI for its versions, Caliper, which has no
-// such question, for its methods. Errors hold neither the URL, which may have a secret in it, nor the credentials.
+// pingRouter asks an endpoint for its state without sending anything. Errors hold neither the URL, which may have a
+// secret in it, nor the credentials.
 func pingRouter(ctx context.Context, r *route.Router, sensor string) (detail string, err error) {
 	cfg := r.Delivery(sensor)
-	u, err := url.Parse(cfg.URL)
+	cfg.Timeout = min(pingTimeout, cfg.Timeout)
+	c, err := deliver.New(cfg)
 	if err != nil {
-		return "", errors.New("the url cannot be read")
+		return "", err
 	}
-	method := http.MethodOptions
-	if cfg.Format == deliver.XAPI {
-		method = http.MethodGet
-		u.Path = strings.TrimSuffix(strings.TrimRight(u.Path, "/"), "/statements")
-		u = u.JoinPath("about")
+	defer c.Close()
+	status, err := c.Ping(ctx)
+	var refused *deliver.TargetError
+	switch {
+	case errors.As(err, &refused):
+		return "", err
+	case err != nil:
+		return "", cli.Fail(err, "check the router's url, and that the record store runs")
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(pingTimeout, cfg.Timeout))
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
-	if err != nil {
-		return "", errors.New("the url cannot be used")
-	}
-	req.Header.Set("User-Agent", "erbd")
-	if cfg.Format == deliver.XAPI {
-		req.Header.Set("X-Experience-API-Version", "1.0.3")
-	}
-	for name, value := range cfg.Headers {
-		req.Header.Set(name, value)
-	}
-	switch cfg.Auth.Scheme {
-	case deliver.Basic:
-		req.SetBasicAuth(cfg.Auth.Username, cfg.Auth.Password)
-	case deliver.Bearer:
-		req.Header.Set("Authorization", "Bearer "+cfg.Auth.Token)
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	resp, err := client.Do(req)
-	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return "", cli.Fail(fmt.Errorf("%s does not answer: %w", u.Host, err), "check the router's url, and that the record store runs")
-	}
-	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
-	return answered(cfg.Format, u.Host, resp.StatusCode)
+	return answered(cfg.Format, c.Host(), status)
 }
 
 // answered says what a status tells about an endpoint.

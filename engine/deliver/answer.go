@@ -78,6 +78,9 @@ func (c *Client) failed(ctx context.Context, err error) Outcome {
 		rec  tls.RecordHeaderError
 		al   tls.AlertError
 	)
+	if o, refused := c.refusedTarget(err); refused {
+		return o
+	}
 	switch {
 	case ctx.Err() != nil:
 		return Outcome{Kind: Aborted, Reason: "stopped", Err: fmt.Errorf("send to %s: %w", c.host, context.Cause(ctx))}

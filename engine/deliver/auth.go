@@ -103,20 +103,34 @@ func (a Auth) pair() string {
 	return base64.StdEncoding.EncodeToString([]byte(a.Username + ":" + a.Password))
 }
 
+// minHeaderSecret is the length from which the values of headers and of the query are taken for secrets.
+const minHeaderSecret = 8
+
 // scrubber replaces the secrets in an answer that echoes them. Secrets of under four bytes are left, since they
-// would match by chance.
-func (a Auth) scrubber() *strings.Replacer {
+// would match by chance, and so are short values of headers and of the query.
+func (cfg Config) scrubber(u *url.URL) *strings.Replacer {
 	var pairs []string
-	for _, s := range []string{a.Password, a.Token} {
-		if len(s) >= 4 {
-			pairs = append(pairs, s, "[redacted]")
-			if q := url.QueryEscape(s); q != s {
-				pairs = append(pairs, q, "[redacted]")
-			}
+	hide := func(s string, least int) {
+		if len(s) < least {
+			return
+		}
+		pairs = append(pairs, s, "[redacted]")
+		if q := url.QueryEscape(s); q != s {
+			pairs = append(pairs, q, "[redacted]")
 		}
 	}
-	if a.Scheme == Basic {
-		pairs = append(pairs, a.pair(), "[redacted]")
+	hide(cfg.Auth.Password, 4)
+	hide(cfg.Auth.Token, 4)
+	if cfg.Auth.Scheme == Basic {
+		hide(cfg.Auth.pair(), 1)
+	}
+	for _, value := range cfg.Headers {
+		hide(value, minHeaderSecret)
+	}
+	for _, values := range u.Query() {
+		for _, value := range values {
+			hide(value, minHeaderSecret)
+		}
 	}
 	return strings.NewReplacer(pairs...)
 }

@@ -10,6 +10,7 @@
 //	401, 403, 404, 3xx      pause: the endpoint or the router's settings are wrong, not the item
 //	other 4xx               permanent
 //	no connection, DNS, TLS pause: the endpoint is down
+//	a forbidden target      pause: nothing was sent (see Targets)
 //	timeout, broken line    transient: the items may have arrived, so they may come back as duplicates
 //
 // A record store that refuses a batch stores nothing of it, and some refuse a whole batch with 409 because one
@@ -89,6 +90,8 @@ type Config struct {
 	Gzip bool
 	// SensorID is the sensor of Caliper envelopes.
 	SensorID string
+	// Targets are the addresses that may be connected to.
+	Targets Targets
 	// Override, if set, changes root keys of the Caliper envelope. New calls it once, with an envelope without events;
 	// it must leave data as it is.
 	Override func(envelope []byte) ([]byte, error)
@@ -121,8 +124,8 @@ type Client struct {
 	noGzip   atomic.Bool
 }
 
-// New checks the settings and returns a client; it does not connect. Its errors wrap ErrConfig and never show
-// the values of credentials or headers.
+// New checks the settings and returns a client; it does not connect. Its errors wrap ErrConfig, also a *TargetError
+// where the URL itself names a target that is refused, and never show the values of credentials or headers.
 func New(cfg Config) (*Client, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = DefaultTimeout
@@ -155,6 +158,9 @@ func New(cfg Config) (*Client, error) {
 		}
 		c.header.Set(name, value)
 	}
+	if err := cfg.checkURL(u); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
 	if h := cfg.Auth.header(); h != "" {
 		c.header.Set("Authorization", h)
 	}
@@ -163,11 +169,11 @@ func New(cfg Config) (*Client, error) {
 			return nil, err
 		}
 	}
-	c.scrub = cfg.Auth.scrubber()
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConns, t.MaxIdleConnsPerHost = cfg.Conns, cfg.Conns
-	t.IdleConnTimeout = 90 * time.Second
-	t.MaxResponseHeaderBytes = maxBody
+	c.scrub = cfg.scrubber(u)
+	t, err := cfg.transport(u)
+	if err != nil {
+		return nil, err
+	}
 	c.http = &http.Client{
 		Transport:     t,
 		Timeout:       cfg.Timeout,
@@ -182,8 +188,8 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // Host returns the host and port of the endpoint, fit for messages.
 func (c *Client) Host() string { return c.host }
 
-// CheckHeader returns an error that wraps ErrConfig when a header cannot be sent or belongs to the client itself
-// (Host, Content-Length and other headers of the transport).
+// CheckHeader returns an error that wraps ErrConfig when a header cannot be sent, belongs to the client itself (Host,
+// Content-Length and other headers of the transport), or is for credentials that have a place of their own.
 func CheckHeader(name, value string) error {
 	if !headerName(name) {
 		return fmt.Errorf("%w: %q is not the name of a header", ErrConfig, name)
@@ -192,7 +198,9 @@ func CheckHeader(name, value string) error {
 		return fmt.Errorf("%w: the value of header %q holds characters that a header cannot carry", ErrConfig, name)
 	}
 	switch http.CanonicalHeaderKey(name) {
-	case "Host", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection", "Te", "Trailer", "Upgrade":
+	case "Authorization", "Proxy-Authorization":
+		return fmt.Errorf("%w: header %q is for credentials: write auth: {scheme: basic or bearer, …} instead", ErrConfig, name)
+	case "Host", "Content-Length", "Content-Encoding", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Te", "Trailer", "Upgrade", "Expect":
 		return fmt.Errorf("%w: header %q is set by erbd itself: remove it", ErrConfig, name)
 	}
 	return nil

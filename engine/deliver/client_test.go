@@ -38,6 +38,9 @@ func newStore(t *testing.T, rule func(ids []string, w http.ResponseWriter) int) 
 	t.Helper()
 	s := &store{taken: map[string]int{}}
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			return // a ping
+		}
 		var body io.Reader = r.Body
 		if r.Header.Get("Content-Encoding") == "gzip" {
 			z, err := gzip.NewReader(body)
@@ -447,6 +450,8 @@ func TestNewRefuses(t *testing.T) {
 		{"header name", func(c *Config) { c.Headers = map[string]string{"a b": "x"} }, "not the name"},
 		{"header value", func(c *Config) { c.Headers = map[string]string{"A": "hunter2\r\nB: c"} }, "cannot carry"},
 		{"own header", func(c *Config) { c.Headers = map[string]string{"content-length": "1"} }, "set by erbd itself"},
+		{"hop-by-hop header", func(c *Config) { c.Headers = map[string]string{"keep-alive": "1"} }, "set by erbd itself"},
+		{"credentials", func(c *Config) { c.Headers = map[string]string{"AUTHORIZATION": "hunter2"} }, "write auth"},
 		{"timeout", func(c *Config) { c.Timeout = -1 }, "negative"},
 	}
 	for _, tt := range tests {

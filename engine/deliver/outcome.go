@@ -51,7 +51,7 @@ type Outcome struct {
 	// Status is the HTTP status that decided, 0 when there was no answer.
 	Status int
 	// Reason is one of a bounded set of words ("http_400", "timeout", "unreachable", "dns", "tls", "redirect",
-	// "broken", "stopped"): for logs and metric labels. It never holds data of an event.
+	// "forbidden_target", "plaintext", "broken", "stopped"): for logs and metric labels. It never holds data of an event.
 	Reason string
 	// Answer is the beginning of the record store's answer, at most MaxAnswer bytes, without the router's secrets.
 	// A record store may echo the statement in it: show it to the operator who asks, never log it.
