@@ -104,7 +104,7 @@ func TestLookupInMySQL(t *testing.T) {
 	assert.Contains(t, lines[3], `"reason":"the user has no external id of type \"xapi\""`)
 	assert.Contains(t, lines[4], `"reason":"the user is unknown"`)
 
-	code, stdout, stderr = erbd(t.Context(), nil, mysql("--lookup.unknown_users=pseudonym", "--lookup.retired_users=pseudonym", "--lookup.secret=s3cret", events)...)
+	code, stdout, stderr = erbd(t.Context(), nil, mysql("--lookup.unknown_users=pseudonym", "--lookup.retired_users=pseudonym", "--lookup.secret=${env:LMS_DB}", events)...)
 	assert.Equal(t, cli.ExitFine, code, stderr)
 	assert.NotContains(t, stdout, mariadb.ExternalID("xapi", 11), "a retired user is parted from the past")
 	assert.Equal(t, 5, strings.Count(stdout, `"outcome":"transformed"`))

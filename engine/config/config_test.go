@@ -132,7 +132,7 @@ func TestOrder(t *testing.T) {
 		"EVENT_TRACKING_BACKENDS_ALLOWED_CALIPER_EVENTS=c, d,", "ERB_LMS_ROOT_URL=", "ERB_MAPPINGS=./n", "ERB_CONFIG=x", "HOME=/", "broken", "ERB_NATS_MAX_STORE=2g",
 	}
 	s, faults := config.Load(config.Sources{File: path, Env: env[:len(env)-1], Set: []config.Assignment{
-		{Key: "batch.size", Value: "3", Source: "--set"}, {Key: "batch.size", Value: "4", Source: "--batch.size"}, {Key: "nats.token", Value: "t", Source: "--set"},
+		{Key: "batch.size", Value: "3", Source: "--set"}, {Key: "batch.size", Value: "4", Source: "--batch.size"}, {Key: "nats.token", Value: "${env:T}", Source: "--set"},
 	}})
 	require.Empty(t, faults)
 	assert.Equal(t, config.Batch{Enabled: true, Size: 4, Interval: 1500 * time.Millisecond}, s.Batch)
@@ -149,9 +149,9 @@ func TestOrder(t *testing.T) {
 	assert.Equal(t, "./n", s.Mappings)
 	assert.Equal(t, "--batch.size", s.Origin("batch.size"))
 	assert.Equal(t, "environment variable EVENT_ROUTING_BACKEND_COUNTDOWN", s.Origin("retry.countdown"))
-	token, err := s.NATS.Token.Resolve(os.LookupEnv)
+	token, err := s.NATS.Token.Resolve(func(name string) (string, bool) { return "value of " + name, true })
 	require.NoError(t, err)
-	assert.Equal(t, "t", token)
+	assert.Equal(t, "value of T", token)
 }
 
 func TestFaults(t *testing.T) {
@@ -180,10 +180,10 @@ func TestFaults(t *testing.T) {
 			`erbd.yaml:4:15: batch.size: must be at least 1`,
 			`erbd.yaml:4:28: batch.interval: must be more than 0`,
 		}},
-		{"clashes", "xapi: {names: [a], regex: {type: allowlist, expressions: [b]}}\ncaliper: {regex: {expressions: [b]}}\nnats: {tls: {cert: a}, token: t, nkey: n, password: p}\nlookup: {type: file}\n", nil, nil, []string{
-			`erbd.yaml:3:20: nats.tls.cert: needs nats.tls.key too`,
-			`erbd.yaml:3:40: nats.nkey: excludes nats.token: log in one way`,
-			`erbd.yaml:3:53: nats.password: needs nats.user too`,
+		{"clashes", "xapi: {names: [a], regex: {type: allowlist, expressions: [b]}}\ncaliper: {regex: {expressions: [b]}}\nnats: {url: tls://h, tls: {cert: a}, token: \"${env:T}\", nkey: n, password: \"${env:P}\"}\nlookup: {type: file}\n", nil, nil, []string{
+			`erbd.yaml:3:34: nats.tls.cert: needs nats.tls.key too`,
+			`erbd.yaml:3:63: nats.nkey: excludes nats.token: log in one way`,
+			`erbd.yaml:3:76: nats.password: needs nats.user too`,
 			`erbd.yaml:4:16: lookup.type: file needs lookup.path too`,
 			`erbd.yaml:1:34: xapi.regex: excludes xapi.names: filter by one of them`,
 			`erbd.yaml:2:32: caliper.regex.type: must be set: use allowlist or blocklist`,

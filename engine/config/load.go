@@ -17,6 +17,7 @@ const (
 	CodeFile  = "settings-file"    // the file cannot be read
 	CodeKey   = "unknown-setting"  // a flag or variable that is no setting
 	CodeValue = "bad-setting"      // a value that does not fit its key
+	CodeOpen  = "open-setting"     // an address or a way that shows too much to too many
 	CodeClash = "clashing-setting" // two settings that exclude each other, or one that lacks another
 )
 
@@ -82,6 +83,7 @@ func Load(src Sources) (*Settings, diag.List) {
 	if !faults.HasErrors() {
 		faults = append(faults, s.Validate()...)
 	}
+	HideSecrets(faults)
 	if faults.HasErrors() {
 		return nil, faults
 	}

@@ -20,8 +20,8 @@ func loadText(t *testing.T, text string) *Settings {
 }
 
 func TestPin(t *testing.T) {
-	running := loadText(t, "nats: {token: one, listen: '127.0.0.1:1'}\nlog: {level: info}\nlms: {root_url: https://a}")
-	s := loadText(t, "nats: {token: two}\nlog: {level: debug}\nstate: off\ncaliper: {enabled: true}\nlms: {root_url: https://b}\nretry: {max_retries: 9}")
+	running := loadText(t, "nats: {token: \"${env:ONE}\", listen: '127.0.0.1:1'}\nlog: {level: info}\nlms: {root_url: https://a}")
+	s := loadText(t, "nats: {token: \"${env:TWO}\"}\nlog: {level: debug}\nstate: off\ncaliper: {enabled: true}\nlms: {root_url: https://b}\nretry: {max_retries: 9}")
 	assert.Equal(t, []string{"nats.listen", "nats.token", "caliper.enabled", "log.level", "state"}, order(s.Pin(running)))
 	assert.Equal(t, running.NATS, s.NATS)
 	assert.Equal(t, running.Log, s.Log)

@@ -13,8 +13,8 @@ import (
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
-// Secret is a text that is shown nowhere, such as a password. Settings may hold
-// it as it is, but better refer to it: ${env:NAME} stands for an environment
+// Secret is a text that is shown nowhere, such as a password. Files and flags
+// refer to it: ${env:NAME} stands for an environment
 // variable, ${file:PATH} for the content of a file without its last line end.
 // References may stand within text; $${ stands for ${. They are only followed
 // by [Secret.Resolve], after all files were parsed, so that a secret can hold
@@ -22,8 +22,9 @@ import (
 //
 // However it is printed, a Secret is "[redacted]", or "" if it is empty.
 type Secret struct {
-	text string
-	dir  string // relative paths start here
+	text   string
+	dir    string // relative paths start here
+	refers bool   // the text has a reference
 }
 
 // Errors of secrets; test for them with errors.Is.
@@ -32,13 +33,18 @@ var (
 	ErrSecretSyntax = errors.New("malformed reference to a secret")
 	// ErrSecretMissing: what the reference names does not exist or is empty.
 	ErrSecretMissing = errors.New("secret is not there")
+	// ErrSecretLiteral: the secret itself stands where a reference to it belongs.
+	ErrSecretLiteral = errors.New("the secret is written out")
 )
 
 // NewSecret returns the secret with the text, which may have references. dir is
 // where relative paths start, "" for the working directory. Error: [ErrSecretSyntax].
 func NewSecret(text, dir string) (Secret, error) {
-	s := Secret{text, dir}
-	_, err := s.expand(func(string, string) (string, error) { return "", nil })
+	s := Secret{text: text, dir: dir}
+	_, err := s.expand(func(string, string) (string, error) {
+		s.refers = true
+		return "", nil
+	})
 	if err != nil {
 		return Secret{}, err
 	}
@@ -47,6 +53,15 @@ func NewSecret(text, dir string) (Secret, error) {
 
 // IsSet reports whether there is any text.
 func (s Secret) IsSet() bool { return s.text != "" }
+
+// Literal reports whether the text is written out, without a reference.
+func (s Secret) Literal() bool { return s.text != "" && !s.refers }
+
+// Refers reports whether the text has a reference.
+func (s Secret) Refers() bool { return s.refers }
+
+// HintLiteral tells what to do about a secret that is written out.
+const HintLiteral = "put it into an environment variable or a file of its own, and write ${env:NAME} or ${file:PATH}"
 
 // Resolve returns the secret with its references followed; lookupEnv is
 // usually os.LookupEnv. Errors: [ErrSecretMissing] and those of reading a

@@ -67,6 +67,7 @@ type Settings struct {
 	Batch              Batch         `yaml:"batch"`
 	Retry              Retry         `yaml:"retry"`
 	Timeout            time.Duration `yaml:"timeout" default:"30s" doc:"time limit of one request to a record store, for routers that set none"`
+	Delivery           Delivery      `yaml:"delivery"`
 	Limits             Limits        `yaml:"limits"`
 	StatementLog       StatementLog  `yaml:"statement_log"`
 	Log                Log           `yaml:"log"`
@@ -79,14 +80,15 @@ type Settings struct {
 // NATS is the message server, embedded or external.
 type NATS struct {
 	URL         string  `yaml:"url" doc:"servers to connect to, separated by commas (nats://host:4222); empty: an embedded server"`
-	Listen      string  `yaml:"listen" default:"127.0.0.1:4222" doc:"address of the embedded server"`
+	Listen      string  `yaml:"listen" default:"127.0.0.1:4222" doc:"address of the embedded server; beyond this machine it needs nats.token, or nats.user and nats.password"`
+	ListenTLS   KeyPair `yaml:"listen_tls"`
 	Store       string  `yaml:"store" default:"./data" path:"true" doc:"folder of the embedded server's data"`
 	SyncAlways  bool    `yaml:"sync_always" default:"true" doc:"embedded server: acknowledge a message only when it is on the disk"`
 	MaxStore    Size    `yaml:"max_store" default:"10GiB" doc:"embedded server: the most it may store"`
 	Replicas    int     `yaml:"replicas" default:"1" doc:"copies of streams and buckets; 3 in a cluster"`
-	User        string  `yaml:"user" doc:"user name at the server"`
-	Password    Secret  `yaml:"password" doc:"password at the server"`
-	Token       Secret  `yaml:"token" doc:"token at the server"`
+	User        string  `yaml:"user" doc:"user name at the server, and that the embedded one asks for"`
+	Password    Secret  `yaml:"password" doc:"password at the server, and that the embedded one asks for"`
+	Token       Secret  `yaml:"token" doc:"token at the server, and that the embedded one asks for"`
 	Credentials string  `yaml:"credentials" path:"true" doc:"file of user credentials (.creds)"`
 	NKey        string  `yaml:"nkey" path:"true" doc:"file of an nkey seed"`
 	TLS         NATSTLS `yaml:"tls"`
@@ -99,9 +101,29 @@ type NATSTLS struct {
 	Key  string `yaml:"key" path:"true" doc:"file of the client certificate's key"`
 }
 
-// HTTP is the endpoint of metrics and health.
+// KeyPair is the certificate of a server of this program.
+type KeyPair struct {
+	Cert string `yaml:"cert" path:"true" doc:"file of the server's certificate, which switches encryption on; a changed file is read again"`
+	Key  string `yaml:"key" path:"true" doc:"file of the certificate's key"`
+}
+
+// IsSet reports whether connections are encrypted.
+func (k KeyPair) IsSet() bool { return k.Cert != "" }
+
+// HTTP is the endpoint of metrics and health. With a token or password all pages but /healthz and /readyz ask for it.
 type HTTP struct {
-	Listen string `yaml:"listen" default:"127.0.0.1:9090" doc:"address of /metrics, /healthz and /readyz; off: none"`
+	Listen   string  `yaml:"listen" default:"127.0.0.1:9090" doc:"address of /metrics, /healthz and /readyz; off: none; beyond this machine it needs http.token, or http.user and http.password"`
+	User     string  `yaml:"user" doc:"user name that metrics, status and reload ask for (basic)"`
+	Password Secret  `yaml:"password" doc:"password that metrics, status and reload ask for (basic)"`
+	Token    Secret  `yaml:"token" doc:"token that metrics, status and reload ask for (bearer)"`
+	TLS      KeyPair `yaml:"tls"`
+}
+
+// Delivery bounds where routers may send.
+type Delivery struct {
+	ForbidPrivateTargets bool     `yaml:"forbid_private_targets" default:"false" doc:"refuse routers that send to this machine or to private addresses, whatever their names stand for"`
+	AllowTargets         []string `yaml:"allow_targets" doc:"addresses and networks (10.0.0.0/8) that routers may send to in any case, also link-local and metadata ones"`
+	AllowPlaintext       []string `yaml:"allow_plaintext" doc:"hosts of routers whose credentials may go unencrypted (http://) beyond private networks"`
 }
 
 // Lookup is where users and courses come from.

@@ -25,10 +25,11 @@ func (s *Settings) Validate() diag.List {
 	for i := range keyFields {
 		c.enum(&keyFields[i])
 	}
+	c.secrets()
 	c.nats()
-	if s.HTTP.Listen != Off {
-		c.address("http.listen", s.HTTP.Listen)
-	}
+	c.http()
+	c.delivery()
+	c.tracing()
 	c.lookup()
 	c.rootURL()
 	if s.Caliper.SensorID == "" {
@@ -61,12 +62,17 @@ func (s *Settings) ResolveSecrets(lookupEnv func(string) (string, bool)) diag.Li
 		if k.Type != TypeSecret {
 			continue
 		}
-		secret, _ := reflect.ValueOf(s).Elem().FieldByIndex(k.index).Interface().(Secret)
-		if _, err := secret.Resolve(lookupEnv); err != nil {
+		if _, err := s.secret(&k).Resolve(lookupEnv); err != nil {
 			c.fault(k.Name, CodeValue, "%w", err)
 		}
 	}
 	return c.faults
+}
+
+// secret is the value of a key of type secret.
+func (s *Settings) secret(k *keyField) Secret {
+	secret, _ := reflect.ValueOf(s).Elem().FieldByIndex(k.index).Interface().(Secret)
+	return secret
 }
 
 type checker struct {
@@ -114,16 +120,18 @@ func (c *checker) positive(key string, ok bool) {
 	}
 }
 
-func (c *checker) address(key, value string) {
+func (c *checker) address(key, value string) bool {
 	_, port, err := net.SplitHostPort(value)
 	if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || n > 65535 {
 		c.fault(key, CodeValue, "expected an address such as 127.0.0.1:4222")
+		return false
 	}
+	return true
 }
 
 func (c *checker) nats() {
 	n := &c.s.NATS
-	c.address("nats.listen", n.Listen)
+	valid := c.address("nats.listen", n.Listen)
 	if n.URL == "" && n.Store == "" {
 		c.fault("nats.store", CodeValue, "must not be empty: name a folder, or set nats.url")
 	}
@@ -134,7 +142,11 @@ func (c *checker) nats() {
 		}
 		u, err := url.Parse(server)
 		if err != nil || u.Host == "" || !slices.Contains([]string{"nats", "tls", "ws", "wss"}, u.Scheme) {
-			c.fault("nats.url", CodeValue, "expected addresses such as nats://host:4222")
+			c.fault("nats.url", CodeValue, "expected addresses such as nats://host:4222").Line = ""
+			break
+		}
+		if u.User != nil {
+			c.fault("nats.url", CodeValue, "holds credentials: move them to nats.user and nats.password, or nats.token").Line = ""
 			break
 		}
 	}
@@ -142,13 +154,8 @@ func (c *checker) nats() {
 	if n.Replicas < 1 || n.Replicas > 5 {
 		c.fault("nats.replicas", CodeValue, "must be from 1 to 5")
 	}
-	if (n.TLS.Cert == "") != (n.TLS.Key == "") {
-		key, other := "nats.tls.cert", "nats.tls.key"
-		if n.TLS.Cert == "" {
-			key, other = other, key
-		}
-		c.fault(key, CodeClash, "needs %s too", other)
-	}
+	c.together("nats.tls.cert", n.TLS.Cert, "nats.tls.key", n.TLS.Key)
+	c.together("nats.listen_tls.cert", n.ListenTLS.Cert, "nats.listen_tls.key", n.ListenTLS.Key)
 	var ways []string
 	for _, way := range [...]struct {
 		key string
@@ -163,6 +170,19 @@ func (c *checker) nats() {
 	}
 	if n.Password.IsSet() && n.User == "" {
 		c.fault("nats.password", CodeClash, "needs nats.user too")
+	}
+	if n.URL == "" {
+		c.embedded(valid)
+	}
+}
+
+// together checks two keys that are set together or not at all.
+func (c *checker) together(a, valueOfA, b, valueOfB string) {
+	switch {
+	case valueOfA != "" && valueOfB == "":
+		c.fault(a, CodeClash, "needs %s too", b)
+	case valueOfA == "" && valueOfB != "":
+		c.fault(b, CodeClash, "needs %s too", a)
 	}
 }
 
@@ -184,13 +204,7 @@ func (c *checker) lookup() {
 			c.fault("lookup.type", CodeClash, "mysql needs lookup.dsn too")
 		}
 	}
-	if (l.TLS.Cert == "") != (l.TLS.Key == "") {
-		key, other := "lookup.tls.cert", "lookup.tls.key"
-		if l.TLS.Cert == "" {
-			key, other = other, key
-		}
-		c.fault(key, CodeClash, "needs %s too", other)
-	}
+	c.together("lookup.tls.cert", l.TLS.Cert, "lookup.tls.key", l.TLS.Key)
 	if l.RetiredUsers == retiredPseudonym && !l.Secret.IsSet() {
 		c.fault("lookup.retired_users", CodeClash, "pseudonym needs lookup.secret too: without it anybody can compute the pseudonyms")
 	}

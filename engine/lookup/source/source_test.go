@@ -117,7 +117,7 @@ func TestKeeper(t *testing.T) {
 	first := get()
 	assert.Same(t, first, k.Current())
 	for _, other := range [][]string{
-		{"lookup.unknown_users=pseudonym", "lookup.unknown_courses=course_id", "lookup.secret=x", "lookup.retired_users=reject"},
+		{"lookup.unknown_users=pseudonym", "lookup.unknown_courses=course_id", "lookup.secret=${env:KEY}", "lookup.retired_users=reject"},
 		{"xapi.enabled=false"}, {"nats.url=nats://elsewhere:4222"}, {"lookup.path=x"},
 	} {
 		assert.Same(t, first, get(other...), "%v: these are no settings of the source", other)
