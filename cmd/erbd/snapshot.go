@@ -97,8 +97,8 @@ func (a *app) hashSecrets(sum hash.Hash, s *config.Settings, routers *route.Set)
 		}
 	}
 	for _, r := range routers.All() {
-		auth := r.Delivery("").Auth
-		fmt.Fprintf(sum, "%q %q %q\n", auth.Username, auth.Password, auth.Token)
+		cfg := r.Delivery("")
+		fmt.Fprintf(sum, "%q %q %q %q %q\n", cfg.Auth.Username, cfg.Auth.Password, cfg.Auth.Token, cfg.URL, cfg.Headers)
 	}
 }
 
@@ -155,7 +155,7 @@ func (a *app) loadRouters(s *config.Settings) (*route.Set, error) {
 
 // parseRouters reads a file of routers, or its copy: secrets and messages are those of the file that the settings name.
 func (a *app) parseRouters(s *config.Settings, file string) (*route.Set, error) {
-	options := route.Options{Batch: s.Batch, Retry: s.Retry, Timeout: s.Timeout}
+	options := route.Options{Batch: s.Batch, Retry: s.Retry, Timeout: s.Timeout, Delivery: &s.Delivery}
 	src, name := []byte("{}"), "routers"
 	if file != "" {
 		var err error

@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -408,11 +410,17 @@ func TestMendedByReload(t *testing.T) {
 	t.Cleanup(srv.Close)
 	s := newSite(t)
 	const router = `{"xapi": [{"name": "lrs", "url": %q, "auth": {"scheme": "basic", "username": "key", "password": %q}, "retry": {"max_retries": 0}}]}`
-	s.route(router, srv.URL, "wrong")
+	dir := t.TempDir()
+	password := func(text string) string {
+		path := filepath.Join(dir, text)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return "${file:" + path + "}"
+	}
+	s.route(router, srv.URL, password("wrong"))
 	d, stop := s.start()
 	publish(t, d, array(enrollment(1), played(1)), enrollment(2))
 	require.Eventually(t, func() bool { return d.ledger.counts("xapi", "lrs").Paused == "http_401" }, 10*time.Second, 10*time.Millisecond)
-	s.route(router, srv.URL, "right")
+	s.route(router, srv.URL, password("right"))
 	require.NoError(t, d.Reload(t.Context()))
 	st := flowed(t, d, 3)
 	require.Equal(t, counts{"delivered": 3}, counts(st.router(t, "lrs").Settled))
@@ -420,12 +428,12 @@ func TestMendedByReload(t *testing.T) {
 	require.Equal(t, int64(3), store.Counts().Unique)
 
 	// The same over a restart: what waits for a paused router waits on the disk.
-	s.route(router, srv.URL, "wrong")
+	s.route(router, srv.URL, password("wrong"))
 	require.NoError(t, d.Reload(t.Context()))
 	publish(t, d, enrollment(4), played(4))
 	require.Eventually(t, func() bool { return d.ledger.counts("xapi", "lrs").Paused == "http_401" }, 10*time.Second, 10*time.Millisecond)
 	stop()
-	s.route(router, srv.URL, "right")
+	s.route(router, srv.URL, password("right"))
 	again, _ := s.start()
 	require.Eventually(t, func() bool { return store.Counts().Unique == 5 }, 20*time.Second, 20*time.Millisecond)
 	delivered := func(d *Daemon) uint64 { return d.ledger.counts("xapi", "lrs").Settled["delivered"] }

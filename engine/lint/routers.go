@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/golden"
 	"github.com/erbd/erbd/engine/route"
@@ -42,6 +43,7 @@ func Routers(name string, cases []*golden.Case) (diag.List, error) {
 		}
 	}
 	faults.Sort()
+	config.HideSecrets(faults)
 	return faults, nil
 }
 

@@ -25,6 +25,7 @@ const (
 	CodePattern   = "bad-pattern"
 	CodeOverride  = "override-args"
 	CodeHeader    = "header"
+	CodeExposed   = "exposed"
 	CodePredicate = "match-params"
 )
 
@@ -46,6 +47,9 @@ type Options struct {
 	Batch   config.Batch
 	Retry   config.Retry
 	Timeout time.Duration
+	// Delivery says where routers may send, and whether credentials may go unencrypted; nil where the settings are not
+	// known, which leaves encryption unchecked.
+	Delivery *config.Delivery
 }
 
 // Defaults of Options, as in the settings.
@@ -63,6 +67,7 @@ var routerName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 func Parse(name string, src []byte, o Options) (*Set, diag.List) {
 	f, faults := yamldoc.Parse(name, src)
 	if f == nil || faults.HasErrors() {
+		config.HideSecrets(faults)
 		return nil, faults
 	}
 	if o.Backends == nil {
@@ -85,6 +90,7 @@ func Parse(name string, src []byte, o Options) (*Set, diag.List) {
 	set := &Set{by: map[string]*backend{}, hash: hex.EncodeToString(sum[:])}
 	p.file(f.Root, set)
 	p.faults.Sort()
+	config.HideSecrets(p.faults)
 	if p.faults.HasErrors() {
 		return nil, p.faults
 	}
@@ -174,13 +180,14 @@ func (p *parser) router(backend string, n *yamldoc.Node) (*Router, bool) {
 	}
 	doc := document{Enabled: true, Batch: p.options.Batch, Retry: p.options.Retry, Timeout: p.options.Timeout, Requests: DefaultRequests}
 	p.fault(yamldoc.Decode(n, &doc)...)
-	r := &Router{Backend: backend, Pos: n.Pos(), Batch: doc.Batch, Retry: doc.Retry, Timeout: doc.Timeout, Gzip: doc.Gzip, Requests: doc.Requests}
+	r := &Router{Backend: backend, Pos: n.Pos(), Batch: doc.Batch, Retry: doc.Retry, Timeout: doc.Timeout, Gzip: doc.Gzip, Requests: doc.Requests, delivery: p.options.Delivery}
 	p.numbers(n, r)
 	p.url(doc.URL, r)
 	p.auth(doc.Auth, r)
 	p.match(doc.Match, r)
 	p.override(doc.Override, r)
 	p.headers(doc.Headers, r)
+	p.plaintext(r)
 	if doc.Name.IsNull() {
 		return nil, false
 	}
@@ -224,13 +231,27 @@ func (p *parser) url(n *yamldoc.Node, r *Router) {
 	if len(faults) > 0 || strings.Contains(n.Text, "${") {
 		return // what it stands for is checked when it is known
 	}
-	probe := Router{Backend: r.Backend, url: text{value: n.Text}}
-	c, err := deliver.New(probe.Delivery(""))
+	probe := Router{Backend: r.Backend, url: text{value: n.Text}, delivery: r.delivery}
+	cfg := probe.Delivery("")
+	cfg.Targets.Plaintext = true // the credentials are looked at when they are there
+	c, err := deliver.New(cfg)
 	if err != nil {
 		p.error(n, CodeRouter, "%w", err).Line = ""
 		return
 	}
 	c.Close()
+}
+
+// plaintext checks what can be told of a URL without its secrets: credentials that would go unencrypted.
+func (p *parser) plaintext(r *Router) {
+	if r.url.node == nil || r.url.secret.Refers() {
+		return
+	}
+	r.url.value = r.url.node.Text
+	if err := r.Delivery("").CheckPlaintext(); err != nil {
+		p.error(r.url.node, CodeRouter, "%w", err).Line = ""
+	}
+	r.url.value = ""
 }
 
 func (p *parser) auth(n *yamldoc.Node, r *Router) {
@@ -251,6 +272,9 @@ func (p *parser) auth(n *yamldoc.Node, r *Router) {
 	for to, from := range map[*text]*yamldoc.Node{&r.username: doc.Username, &r.password: doc.Password, &r.token: doc.Token} {
 		t, faults := readText(from)
 		p.fault(faults...)
+		if from != doc.Username {
+			p.referred(t)
+		}
 		*to = t
 	}
 	if doc.Scheme.IsNull() {
@@ -272,6 +296,14 @@ func (p *parser) auth(n *yamldoc.Node, r *Router) {
 		need(doc.Password, "password")
 	case deliver.Bearer:
 		need(doc.Token, "token")
+	}
+}
+
+// referred notes a fault for a secret that is written out.
+func (p *parser) referred(t text) {
+	if t.secret.Literal() {
+		d := p.error(t.node, CodeSecret, "%w", config.ErrSecretLiteral)
+		d.Hint, d.Line = config.HintLiteral, ""
 	}
 }
 
@@ -380,6 +412,9 @@ func (p *parser) headers(n *yamldoc.Node, r *Router) {
 		if err := deliver.CheckHeader(e.Key.Text, probe); err != nil {
 			p.error(e.Key, CodeHeader, "%w", err).Line = ""
 			continue
+		}
+		if deliver.SecretHeader(e.Key.Text) {
+			p.referred(t)
 		}
 		r.headers = append(r.headers, header{e.Key.Text, t})
 	}

@@ -22,6 +22,7 @@ package route
 import (
 	"fmt"
 	"log/slog"
+	"net/url"
 	"slices"
 	"time"
 
@@ -74,6 +75,7 @@ type Router struct {
 	password text
 	token    text
 	headers  []header
+	delivery *config.Delivery
 
 	backend *backend // its own and its neighbours' predicates
 	looks   bool     // Params ask for more than the name
@@ -115,6 +117,7 @@ func (r *Router) Delivery(sensor string) deliver.Config {
 		Format: format, URL: r.url.value, Timeout: r.Timeout, Gzip: r.Gzip, Conns: r.Requests, SensorID: sensor,
 		Auth: deliver.Auth{Scheme: r.scheme, Username: r.username.value, Password: r.password.value, Token: r.token.value},
 	}
+	cfg.Targets = r.targets(cfg.URL)
 	if len(r.headers) > 0 {
 		cfg.Headers = make(map[string]string, len(r.headers))
 		for _, h := range r.headers {
@@ -125,6 +128,17 @@ func (r *Router) Delivery(sensor string) deliver.Config {
 		cfg.Override = r.Override
 	}
 	return cfg
+}
+
+func (r *Router) targets(to string) deliver.Targets {
+	if r.delivery == nil {
+		return deliver.Targets{Plaintext: true}
+	}
+	u, err := url.Parse(to)
+	return deliver.Targets{
+		ForbidPrivate: r.delivery.ForbidPrivateTargets, Allow: r.delivery.Allowed(),
+		Plaintext: err == nil && r.delivery.Plaintext(u.Hostname()),
+	}
 }
 
 // Set is the routers of all backends.

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/erbd/erbd/engine/deliver"
+	"github.com/erbd/erbd/engine/netscope"
 )
 
 // rowModel is the Django model whose rows are routers.
@@ -231,10 +233,65 @@ func (im *Imported) router(r row, backend, name string) (*yaml.Node, error) {
 		u = p.String()
 	}
 	set(n, "url", str(literal(u)))
+	c, err := r.configuration()
+	if err != nil {
+		return nil, err
+	}
+	im.authorization(&r, c)
 	if a := im.auth(r, backend, name); a != nil {
 		set(n, "auth", a)
 	}
-	return n, im.configuration(r, n)
+	im.configuration(r, c, n, backend, name)
+	if p, err := url.Parse(u); err == nil && p.Scheme == "http" && child(n, "auth") != nil && netscope.OfHost(p.Hostname()) == netscope.Public {
+		im.note(r, "sends credentials to %s unencrypted: use https://, or name the host in delivery.allow_plaintext", p.Host)
+	}
+	return n, nil
+}
+
+// authorization moves an Authorization header to where credentials belong.
+func (im *Imported) authorization(r *row, c *yaml.Node) {
+	headers := child(c, "headers")
+	if headers == nil {
+		return
+	}
+	for i := 0; i+1 < len(headers.Content); i += 2 {
+		if !strings.EqualFold(headers.Content[i].Value, "Authorization") {
+			continue
+		}
+		scheme, value, _ := strings.Cut(headers.Content[i+1].Value, " ")
+		value = strings.TrimSpace(value)
+		headers.Content = slices.Delete(headers.Content, i, i+2)
+		if s, err := deliver.ParseScheme(r.fields.Scheme); err != nil || s != deliver.None {
+			im.note(*r, "has an auth scheme and a header Authorization: the header is left out")
+			return
+		}
+		pair, err := base64.StdEncoding.DecodeString(value)
+		user, password, isPair := strings.Cut(string(pair), ":")
+		switch {
+		case strings.EqualFold(scheme, "bearer") && value != "":
+			r.fields.Scheme, r.fields.Key = "bearer", value
+		case strings.EqualFold(scheme, "basic") && err == nil && isPair:
+			r.fields.Scheme, r.fields.User, r.fields.Pass = "basic", user, password
+		default:
+			im.note(*r, "has a header Authorization that is neither basic nor bearer: left out")
+			return
+		}
+		im.note(*r, "has a header Authorization: moved to auth")
+		return
+	}
+}
+
+// child is the mapping below a key, nil where there is none.
+func child(n *yaml.Node, key string) *yaml.Node {
+	if n == nil {
+		return nil
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if v := n.Content[i+1]; n.Content[i].Value == key && v.Kind == yaml.MappingNode {
+			return v
+		}
+	}
+	return nil
 }
 
 func (im *Imported) auth(r row, backend, name string) *yaml.Node {
@@ -272,26 +329,33 @@ func (im *Imported) secret(r row, backend, name, what, value string) string {
 	return "${env:" + v + "}"
 }
 
-// configuration adds override_args, match_params and headers.
-func (im *Imported) configuration(r row, n *yaml.Node) error {
+// configuration reads the JSON of a row; nil where there is none.
+func (r row) configuration() (*yaml.Node, error) {
 	raw := r.fields.Config
 	var inner string
 	if json.Unmarshal(raw, &inner) == nil { // a JSON text in a string
 		if raw = json.RawMessage(inner); strings.TrimSpace(inner) == "" {
-			return nil
+			return nil, nil
 		}
 		if !json.Valid(raw) {
-			return fmt.Errorf("%w: row %d: configurations is no JSON: is it still encrypted?", ErrRows, r.PK)
+			return nil, fmt.Errorf("%w: row %d: configurations is no JSON: is it still encrypted?", ErrRows, r.PK)
 		}
 	}
 	if len(raw) == 0 || string(raw) == "null" {
-		return nil
+		return nil, nil
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(raw, &doc); err != nil || len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
-		return fmt.Errorf("%w: row %d: configurations is no JSON object", ErrRows, r.PK)
+		return nil, fmt.Errorf("%w: row %d: configurations is no JSON object", ErrRows, r.PK)
 	}
-	c := doc.Content[0]
+	return doc.Content[0], nil
+}
+
+// configuration adds override_args, match_params and headers, with references in place of secrets.
+func (im *Imported) configuration(r row, c, n *yaml.Node, backend, name string) {
+	if c == nil {
+		return
+	}
 	for i := 0; i+1 < len(c.Content); i += 2 {
 		key, value := c.Content[i].Value, c.Content[i+1]
 		plainStyle(value)
@@ -299,7 +363,12 @@ func (im *Imported) configuration(r row, n *yaml.Node) error {
 		case "override_args", "match_params":
 		case "headers":
 			for j := 1; j < len(value.Content); j += 2 {
-				value.Content[j].Value = literal(value.Content[j].Value)
+				header, v := value.Content[j-1].Value, value.Content[j]
+				if deliver.SecretHeader(header) && v.Kind == yaml.ScalarNode && v.Value != "" {
+					v.SetString(im.secret(r, backend, name, variableName(header), v.Value))
+					continue
+				}
+				v.Value = literal(v.Value)
 			}
 		default:
 			im.note(r, "has %q in its configurations, which no router knows: left out", key)
@@ -310,7 +379,16 @@ func (im *Imported) configuration(r row, n *yaml.Node) error {
 		}
 		set(n, key, value)
 	}
-	return nil
+}
+
+// variableName makes part of the name of an environment variable.
+func variableName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, s)
 }
 
 // literal escapes what would be a reference.

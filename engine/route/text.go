@@ -1,12 +1,14 @@
 package route
 
 import (
+	"net/url"
 	"path/filepath"
 	"slices"
 
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/deliver"
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/netscope"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
@@ -65,6 +67,13 @@ func (s *Set) Resolve(lookupEnv func(string) (string, bool)) diag.List {
 				faults = append(faults, d)
 			}
 		}
+		for _, h := range r.headers {
+			if err := deliver.CheckHeader(h.name, h.value.value); err != nil && h.value.node != nil {
+				d := h.value.node.Diag(diag.Error, CodeHeader, "", "%w", err)
+				d.Line = ""
+				faults = append(faults, d)
+			}
+		}
 		if len(faults) > before {
 			continue
 		}
@@ -76,6 +85,34 @@ func (s *Set) Resolve(lookupEnv func(string) (string, bool)) diag.List {
 			continue
 		}
 		c.Close()
+	}
+	faults.Sort()
+	return faults
+}
+
+// Exposed warns of routers that send events, or credentials beside them, through a network without encryption. Call it
+// after Resolve. Hosts in delivery.allow_plaintext are left out.
+func (s *Set) Exposed() diag.List {
+	var faults diag.List
+	for _, r := range s.all {
+		cfg := r.Delivery("")
+		u, err := url.Parse(cfg.URL)
+		if err != nil || u.Scheme != "http" || cfg.Targets.Plaintext {
+			continue
+		}
+		scope := netscope.OfHost(u.Hostname())
+		what := "events"
+		switch {
+		case scope == netscope.Loopback:
+			continue
+		case cfg.Credentials():
+			what = "events and credentials"
+		case scope != netscope.Public:
+			continue
+		}
+		d := r.url.node.Diag(diag.Warning, CodeExposed, "", "router %s sends %s to %s unencrypted", r.Name, what, u.Host)
+		d.Hint, d.Line = "use https://, or name the host in delivery.allow_plaintext", ""
+		faults = append(faults, d)
 	}
 	faults.Sort()
 	return faults
