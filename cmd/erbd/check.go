@@ -171,6 +171,13 @@ func (a *app) checkParts(ctx context.Context, c *checks, s *config.Settings, pin
 		detail += ": " + countRouters(routers, enabled)
 	}
 	c.add("routers", err, "%s", detail)
+	if err == nil {
+		exposed := a.exposed(s, routers)
+		a.warn(exposed)
+		if n := len(exposed); n > 0 {
+			c.add("encryption", nil, "%s above: connections that leave this machine unencrypted", cli.Plural(n, "warning"))
+		}
+	}
 	if ping {
 		a.ping(ctx, c, s, routers)
 	}

@@ -39,6 +39,7 @@ type loader struct {
 	files      lastgood.Files // of the last load
 	remembered string         // hash of what is remembered
 	trouble    string         // of remembering, logged last
+	exposed    string         // warned of last
 }
 
 func newLoader(a *app, s *config.Settings, log *slog.Logger) *loader {
@@ -192,6 +193,7 @@ func (l *loader) inForce(snap *daemon.Snapshot) {
 	if err := l.a.sources.Release(src, releaseAfter); err != nil {
 		l.log.Warn("a source of users and courses that was replaced did not close well", "error", err)
 	}
+	l.warnOfExposure(snap)
 	if l.state == "" || snap.Fault != nil || snap.Hash == l.remembered {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
+	"github.com/erbd/erbd/engine/listen"
 	"github.com/erbd/erbd/engine/stream"
 )
 
@@ -55,15 +56,21 @@ func (a *app) connectOptions(s *config.Settings, name string) (stream.ConnectOpt
 	if opt.Token, err = n.Token.Resolve(a.lookupEnv); err != nil {
 		return opt, fmt.Errorf("nats.token: %w", err)
 	}
-	if n.URL == "" {
-		opt.URL = "nats://" + reachable(n.Listen)
-		return opt, nil
-	}
 	if opt.Password, err = n.Password.Resolve(a.lookupEnv); err != nil {
 		return opt, fmt.Errorf("nats.password: %w", err)
 	}
-	opt.URL, opt.Creds, opt.NKey, opt.User = n.URL, n.Credentials, n.NKey, n.User
-	opt.CA, opt.Cert, opt.Key = n.TLS.CA, n.TLS.Cert, n.TLS.Key
+	opt.User = n.User
+	if n.URL != "" {
+		opt.URL, opt.Creds, opt.NKey = n.URL, n.Credentials, n.NKey
+		opt.CA, opt.Cert, opt.Key = n.TLS.CA, n.TLS.Cert, n.TLS.Key
+		return opt, nil
+	}
+	opt.URL = "nats://" + reachable(n.Listen)
+	if n.ListenTLS.IsSet() {
+		if opt.TLS, err = listen.Pinned(n.ListenTLS.Cert); err != nil {
+			return opt, fmt.Errorf("nats.listen_tls: %w", err)
+		}
+	}
 	return opt, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/erbd/erbd/engine/cli"
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/daemon"
+	"github.com/erbd/erbd/engine/listen"
 )
 
 func newStatusCmd(a *app) *cobra.Command {
@@ -30,7 +31,7 @@ func newStatusCmd(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			status, err := fetchStatus(cmd.Context(), s)
+			status, err := a.fetchStatus(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
@@ -51,25 +52,41 @@ func newStatusCmd(a *app) *cobra.Command {
 }
 
 // fetchStatus asks the daemon that listens on http.listen.
-func fetchStatus(ctx context.Context, s *config.Settings) (*daemon.Status, error) {
+func (a *app) fetchStatus(ctx context.Context, s *config.Settings) (*daemon.Status, error) {
 	hint := "is \"erbd serve\" running, and is http.listen the same for both?"
 	if s.HTTP.Listen == config.Off {
 		return nil, cli.Fail(fmt.Errorf("http.listen is off: there is nothing to ask"), hint)
 	}
+	visitor, err := daemon.Visitors(s.HTTP, a.lookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	// The daemon is on this machine: no proxy stands between.
+	transport, scheme := &http.Transport{DisableKeepAlives: true}, "http"
+	if s.HTTP.TLS.IsSet() {
+		scheme = "https"
+		if transport.TLSClientConfig, err = listen.Pinned(s.HTTP.TLS.Cert); err != nil {
+			return nil, fmt.Errorf("http.tls: %w", err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.HTTP.Listen+"/status", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+reachable(s.HTTP.Listen)+"/status", nil)
 	if err != nil {
 		return nil, fmt.Errorf("http.listen: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	visitor.Authorize(req)
+	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return nil, cli.Fail(fmt.Errorf("no daemon answers: %w", err), hint)
+		return nil, cli.Fail(fmt.Errorf("no daemon answers at %s: %w", req.URL.Host, err), hint)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<20))
 	if err != nil {
 		return nil, fmt.Errorf("status: %w", err)
+	}
+	if resp.StatusCode == http.StatusUnauthorized {
+		return nil, cli.Fail(fmt.Errorf("the daemon at %s refuses the credentials", req.URL.Host), "http.token, or http.user and http.password, must be those that it was started with")
 	}
 	var status daemon.Status
 	if resp.StatusCode != http.StatusOK || json.Unmarshal(body, &status) != nil {

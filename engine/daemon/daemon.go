@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/failed"
+	"github.com/erbd/erbd/engine/listen"
 	"github.com/erbd/erbd/engine/stream"
 )
 
@@ -56,6 +58,7 @@ type Daemon struct {
 	tracing  *tracing
 	requests *prometheus.HistogramVec
 	listener net.Listener // nil where http.listen is off
+	visitors listen.Credentials
 
 	snapshot  atomic.Pointer[Snapshot]
 	reloading sync.Mutex // held while a snapshot is replaced
@@ -120,10 +123,8 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	d.lanes = newLanes(d)
-	if s.HTTP.Listen != config.Off {
-		if d.listener, err = net.Listen("tcp", s.HTTP.Listen); err != nil {
-			return fmt.Errorf("http.listen: %w", err)
-		}
+	if err := d.listen(); err != nil {
+		return err
 	}
 	d.logs.apply(snap)
 	d.snapshot.Store(snap)
@@ -164,13 +165,30 @@ func (d *Daemon) connect() (err error) {
 		})
 		return err
 	}
+	encryption, err := serverTLS(n.ListenTLS)
+	if err != nil {
+		return fmt.Errorf("nats.listen_tls: %w", err)
+	}
 	if d.server, err = stream.StartEmbedded(stream.EmbeddedOptions{
-		StoreDir: n.Store, Listen: n.Listen, Relaxed: !n.SyncAlways, MaxStore: int64(n.MaxStore), Token: token, Logger: d.log,
+		StoreDir: n.Store, Listen: n.Listen, Relaxed: !n.SyncAlways, MaxStore: int64(n.MaxStore), Logger: d.log,
+		Token: token, User: n.User, Password: password, TLS: encryption,
 	}); err != nil {
 		return err
 	}
 	d.nc, err = d.server.Connect("erbd serve")
 	return err
+}
+
+// serverTLS is the encryption of a server of this program, nil where there is none.
+func serverTLS(pair config.KeyPair) (*tls.Config, error) {
+	if !pair.IsSet() {
+		return nil, nil
+	}
+	c, err := listen.LoadCertificate(pair.Cert, pair.Key)
+	if err != nil {
+		return nil, err
+	}
+	return c.Config(), nil
 }
 
 // prepare makes what a snapshot needs of JetStream, and removes the intake consumers of backends that are switched
@@ -264,7 +282,10 @@ func (d *Daemon) Run(ctx context.Context) error {
 	backstop := stream.NewBackstop(d.nc, d.js, d.store, d.ledger, d.log)
 	background("backstop", func() error { return backstop.Run(delivery) })
 	background("routers", func() error { d.tend(delivery); return nil })
-	server := &http.Server{Handler: d.handler(), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second}
+	server := &http.Server{
+		Handler: d.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug), // scanners and broken lines
+	}
 	if d.listener != nil {
 		background("http", func() error {
 			if err := server.Serve(d.listener); !errors.Is(err, http.ErrServerClosed) {

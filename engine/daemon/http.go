@@ -2,7 +2,10 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -11,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/erbd/erbd/engine/config"
+	"github.com/erbd/erbd/engine/listen"
 	"github.com/erbd/erbd/engine/stream"
 )
 
@@ -64,36 +69,86 @@ type RouterStatus struct {
 	laneCounts
 }
 
-// handler serves metrics, health, status and reload.
+// listen opens http.listen.
+func (d *Daemon) listen() (err error) {
+	h := d.opt.Settings.HTTP
+	if d.visitors, err = Visitors(h, d.opt.LookupEnv); err != nil || h.Listen == config.Off {
+		return err
+	}
+	encryption, err := serverTLS(h.TLS)
+	if err != nil {
+		return fmt.Errorf("http.tls: %w", err)
+	}
+	if d.listener, err = net.Listen("tcp", h.Listen); err != nil {
+		return fmt.Errorf("http.listen: %w", err)
+	}
+	if encryption != nil {
+		encryption.NextProtos = []string{"http/1.1"}
+		d.listener = tls.NewListener(d.listener, encryption)
+	}
+	return nil
+}
+
+// Visitors are the credentials that the pages of a daemon ask for.
+func Visitors(h config.HTTP, lookupEnv func(string) (string, bool)) (c listen.Credentials, err error) {
+	c.User = h.User
+	if c.Password, err = h.Password.Resolve(lookupEnv); err != nil {
+		return c, fmt.Errorf("http.password: %w", err)
+	}
+	if c.Token, err = h.Token.Resolve(lookupEnv); err != nil {
+		return c, fmt.Errorf("http.token: %w", err)
+	}
+	return c, nil
+}
+
+// handler serves metrics, health, status and reload. Where credentials are asked for, /healthz and /readyz are the
+// pages without them, for whoever watches processes, and tell no more than yes or no.
 func (d *Daemon) handler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(d.ledger, backlog{d}, d.requests, lookupMetrics{d}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	guarded := func(pattern string, h http.Handler) { mux.Handle(pattern, d.visitors.Guard(h)) }
+	guarded("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /readyz", d.serveReady)
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+	guarded("GET /status", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusOK, d.Status(r.Context()))
-	})
-	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, r *http.Request) {
-		if err := d.Reload(context.WithoutCancel(r.Context())); err != nil {
-			writeJSON(w, http.StatusConflict, map[string]string{"status": "the configuration before stays in force", "error": err.Error()})
-			return
-		}
-		answer := map[string]any{"status": "ok", "config": d.snapshot.Load().Hash}
-		if keys := d.waitsForRestart(); len(keys) > 0 {
-			answer["restart"] = keys
-		}
-		writeJSON(w, http.StatusOK, answer)
-	})
-	return mux
+	}))
+	guarded("POST /-/reload", http.HandlerFunc(d.serveReload))
+	// A page in a browser on this machine must not reload.
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
-func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
+func (d *Daemon) serveReload(w http.ResponseWriter, r *http.Request) {
+	if err := d.Reload(context.WithoutCancel(r.Context())); err != nil {
+		writeJSON(w, http.StatusConflict, map[string]string{"status": "the configuration before stays in force", "error": err.Error()})
+		return
+	}
+	answer := map[string]any{"status": "ok", "config": d.snapshot.Load().Hash}
+	if keys := d.waitsForRestart(); len(keys) > 0 {
+		answer["restart"] = keys
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func (d *Daemon) serveReady(w http.ResponseWriter, r *http.Request) {
 	snap := d.snapshot.Load()
-	detail := map[string]any{"ready": d.ready.Load() && d.nc.IsConnected(), "config": snap.Hash}
+	ready := d.ready.Load() && d.nc.IsConnected()
+	detail := map[string]any{"ready": ready}
+	if d.visitors.Allow(r) {
+		d.readyDetail(snap, detail)
+	}
+	code := http.StatusOK
+	if !ready {
+		code = http.StatusServiceUnavailable
+	}
+	writeJSON(w, code, detail)
+}
+
+func (d *Daemon) readyDetail(snap *Snapshot, detail map[string]any) {
+	detail["config"] = snap.Hash
 	if fault := d.lastFault.Load(); fault != nil {
 		detail["fault"] = *fault
 		if !snap.Remembered.IsZero() {
@@ -106,11 +161,6 @@ func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if l := lookupStatus(snap); l != nil && l.Error != "" {
 		detail["lookups"] = l.Error
 	}
-	code := http.StatusOK
-	if detail["ready"] != true {
-		code = http.StatusServiceUnavailable
-	}
-	writeJSON(w, code, detail)
 }
 
 func writeJSON(w http.ResponseWriter, code int, v any) {

@@ -28,6 +28,8 @@ type ConnectOptions struct {
 	Token, User, Password string
 	// CA is the path of the certificates to trust; Cert and Key those of the client's own certificate.
 	CA, Cert, Key string
+	// TLS, if set, is used instead of CA, Cert and Key.
+	TLS *tls.Config
 	// Name of the connection as the server shows it; "" means erbd.
 	Name string
 	// Timeout of the first connection; 0 means 10 s.
@@ -76,7 +78,10 @@ func Connect(o ConnectOptions) (*nats.Conn, error) {
 	if (o.Cert == "") != (o.Key == "") {
 		return nil, fmt.Errorf("%w: nats.tls needs cert and key together", ErrOptions)
 	}
-	if o.CA != "" || o.Cert != "" {
+	switch {
+	case o.TLS != nil:
+		opts = append(opts, nats.Secure(o.TLS))
+	case o.CA != "" || o.Cert != "":
 		cfg, err := tlsConfig(o)
 		if err != nil {
 			return nil, err

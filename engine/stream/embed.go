@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -21,6 +22,8 @@ const (
 	DefaultMaxStore = 10 << 30
 	// readyWait is how long the server may take to start; recovering a large store takes time.
 	readyWait = 60 * time.Second
+	// handshake is how long a client may take to agree on encryption.
+	handshake = 10 * time.Second
 )
 
 // EmbeddedOptions are the settings of an embedded server.
@@ -36,8 +39,10 @@ type EmbeddedOptions struct {
 	MaxPayload int32
 	// MaxStore bounds the store; 0 means DefaultMaxStore.
 	MaxStore int64
-	// Token, if set, is asked of clients outside the process and of InProcess ones alike.
-	Token string
+	// Token, or User and Password, if set, are asked of clients outside the process; Connect gives them.
+	Token, User, Password string
+	// TLS, if set, encrypts the connections from outside the process.
+	TLS *tls.Config
 	// Logger gets the server's warnings and errors; nil means none.
 	Logger *slog.Logger
 }
@@ -46,7 +51,8 @@ type EmbeddedOptions struct {
 type Embedded struct {
 	server *server.Server
 	lock   *lock
-	token  string
+	login  nats.Option // nil where nothing is asked for
+	tls    bool
 }
 
 // StartEmbedded locks the store directory and starts a server on it. Errors: ErrLocked, ErrOptions, or what the
@@ -58,7 +64,11 @@ func StartEmbedded(o EmbeddedOptions) (*Embedded, error) {
 	so := &server.Options{
 		ServerName: "erbd", JetStream: true, StoreDir: o.StoreDir, NoSigs: true, SyncAlways: !o.Relaxed,
 		MaxPayload: o.MaxPayload, JetStreamMaxStore: o.MaxStore, JetStreamMaxMemory: 64 << 20,
-		Authorization: o.Token, DontListen: o.Listen == "",
+		Authorization: o.Token, Username: o.User, Password: o.Password, DontListen: o.Listen == "",
+		TLSConfig: o.TLS,
+	}
+	if o.TLS != nil {
+		so.TLSTimeout, so.AuthTimeout = handshake.Seconds(), (handshake + time.Second).Seconds()
 	}
 	if so.MaxPayload == 0 {
 		so.MaxPayload = DefaultMaxPayload
@@ -101,7 +111,13 @@ func StartEmbedded(o EmbeddedOptions) (*Embedded, error) {
 		ns.SetLoggerV2(&serverLog{o.Logger}, false, false, false)
 	}
 	ns.Start()
-	e := &Embedded{server: ns, lock: l, token: o.Token}
+	e := &Embedded{server: ns, lock: l, tls: o.TLS != nil}
+	switch {
+	case o.Token != "":
+		e.login = nats.Token(o.Token)
+	case o.User != "":
+		e.login = nats.UserInfo(o.User, o.Password)
+	}
 	if !ns.ReadyForConnections(readyWait) || !ns.JetStreamEnabled() {
 		_ = e.Close()
 		return nil, fmt.Errorf("%w: the embedded server did not get ready on %s: see its log lines", ErrNoJetStream, o.StoreDir)
@@ -112,6 +128,9 @@ func StartEmbedded(o EmbeddedOptions) (*Embedded, error) {
 // URL returns the address for clients outside the process, "" when it listens nowhere.
 func (e *Embedded) URL() string {
 	if a, ok := e.server.Addr().(*net.TCPAddr); ok {
+		if e.tls {
+			return "tls://" + a.String()
+		}
 		return "nats://" + a.String()
 	}
 	return ""
@@ -120,8 +139,8 @@ func (e *Embedded) URL() string {
 // Connect returns a connection that stays inside the process.
 func (e *Embedded) Connect(name string) (*nats.Conn, error) {
 	opts := []nats.Option{nats.InProcessServer(e.server), nats.Name(name), nats.MaxReconnects(-1)}
-	if e.token != "" {
-		opts = append(opts, nats.Token(e.token))
+	if e.login != nil {
+		opts = append(opts, e.login)
 	}
 	nc, err := nats.Connect("", opts...)
 	if err != nil {

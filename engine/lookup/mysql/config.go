@@ -12,11 +12,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
 
 	driver "github.com/go-sql-driver/mysql"
+
+	"github.com/erbd/erbd/engine/netscope"
 )
 
 // Errors of this package, for errors.Is. What [Source] returns otherwise is
@@ -80,6 +83,25 @@ func (c Config) driverConfig() (*driver.Config, error) {
 		return nil, err
 	}
 	return cfg, nil
+}
+
+// Exposed returns the host to which users and courses are asked without encryption; "" where the connection is
+// encrypted or stays on this machine, and where the settings cannot be read.
+func (c Config) Exposed() string {
+	cfg, err := driver.ParseDSN(c.DSN)
+	if err != nil || cfg.Net != "tcp" || c.CA != "" || c.Cert != "" {
+		return ""
+	}
+	switch cfg.TLSConfig {
+	case "", "false", "preferred":
+	default:
+		return ""
+	}
+	host, _, err := net.SplitHostPort(cfg.Addr)
+	if err != nil || netscope.OfHost(host) == netscope.Loopback {
+		return ""
+	}
+	return host
 }
 
 func (c Config) tls(server string) (*tls.Config, error) {

@@ -40,3 +40,13 @@ func TestConfigErrors(t *testing.T) {
 		})
 	}
 }
+
+func TestExposed(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"u:p@tcp(db:3306)/lms": "db", "u:p@tcp(db:3306)/lms?tls=false": "db", "u:p@tcp(db:3306)/lms?tls=preferred": "db", "u:p@tcp([2001:db8::1]:3306)/lms": "2001:db8::1",
+		"u:p@tcp(db:3306)/lms?tls=true": "", "u:p@tcp(127.0.0.1:3306)/lms": "", "u:p@tcp(localhost)/lms": "", "u:p@unix(/run/db)/lms": "", "nonsense": "",
+	} {
+		assert.Equal(t, want, mysql.Config{DSN: dsn}.Exposed(), dsn)
+	}
+	assert.Empty(t, mysql.Config{DSN: "u:p@tcp(db:3306)/lms", CA: "ca.pem"}.Exposed())
+}
