@@ -63,6 +63,9 @@ func LoadFile(path string) (*Table, error) {
 		}
 	}
 	if err := load(path); err != nil {
+		for _, d := range diag.FromError(err) {
+			d.Line = "" // it has the data of a user
+		}
 		return nil, err
 	}
 	return b.table(path)

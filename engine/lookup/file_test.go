@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/lookup"
 )
 
@@ -133,6 +134,9 @@ func TestLoadFileErrors(t *testing.T) {
 			}
 			_, err := lookup.LoadFile(path)
 			require.Error(t, err)
+			for _, d := range diag.FromError(err) {
+				assert.Empty(t, d.Line, "a line of the file has the data of a user")
+			}
 			assert.Contains(t, strings.ReplaceAll(err.Error(), filepath.Dir(path)+string(filepath.Separator), ""), tt.want)
 			if tt.is != nil {
 				require.ErrorIs(t, err, tt.is)

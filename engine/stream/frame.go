@@ -184,12 +184,12 @@ func Unpack(h nats.Header, data []byte) ([]Item, error) {
 
 // packedCount returns the number of items that the headers promise, 0 for a plain message.
 func packedCount(h nats.Header) (int, error) {
-	switch v := h.Get(HeaderFormat); v {
+	switch h.Get(HeaderFormat) {
 	case "":
 		return 0, nil
 	case formatVersion:
 	default:
-		return 0, fmt.Errorf("%w: packing version %.20q is not %s: written by a newer erbd?", ErrFrame, v, formatVersion)
+		return 0, fmt.Errorf("%w: the packing version in header %s is not %s: written by a newer erbd?", ErrFrame, HeaderFormat, formatVersion)
 	}
 	n, err := strconv.Atoi(h.Get(HeaderItems))
 	if err != nil || n < 1 || n > maxItems {
