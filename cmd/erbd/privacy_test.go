@@ -105,7 +105,7 @@ func TestNoPersonalData(t *testing.T) {
 		w.Header().Set("Location", "https://elsewhere.example/?q="+personal)
 		w.Header().Set("X-Echo", personal)
 		w.WriteHeader(status)
-		w.Write(body) //nolint:errcheck // the client went away
+		w.Write(append([]byte(personal), body...)) //nolint:errcheck // the client went away
 	}))
 	defer echo.Close()
 	s := newServing(t)
