@@ -100,7 +100,7 @@ func Open(dir string) (*Copy, error) {
 // is copied: with false nothing is remembered. Errors: ErrTooLarge for all but look-ups, ErrChanged, and
 // those of the file system; what was remembered before then stays. It must not run twice at a time for a folder.
 func Save(dir string, files Files, hash string, unchanged func() bool) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("remember the configuration: %w", err)
 	}
 	tmp, err := os.MkdirTemp(dir, copyPrefix)

@@ -19,11 +19,11 @@ type lock struct{ f *os.File }
 
 // lockDir makes dir and takes its lock, or returns an error that wraps ErrLocked and names the holder.
 func lockDir(dir string) (*lock, error) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the store directory: %w", err)
 	}
 	path := filepath.Join(dir, lockName)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of the store directory: %w", err)
 	}
