@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/assert"
@@ -155,4 +156,32 @@ func TestOpenIsRefused(t *testing.T) {
 			assert.Contains(t, stderr, hint)
 		}
 	}
+}
+
+// TestForbiddenTarget: a name that stands for a private address passes the load and is found out when it is dialled;
+// the router pauses with its events, and a change of the setting lets them go.
+func TestForbiddenTarget(t *testing.T) {
+	s, store := newServing(t), newLRS(t)
+	_, port, err := net.SplitHostPort(store.Listener.Addr().String())
+	require.NoError(t, err)
+	all := files(1, fmt.Sprintf(`{"xapi": [{"name": "main", "url": "http://localhost:%s/a"}]}`, port))
+	for name, text := range all {
+		s.write(name, text)
+	}
+	s.write("erbd.yaml", all["erbd.yaml"]+"delivery: {forbid_private_targets: true}\n")
+	srv, log, _ := s.start()
+	published := s.feed(srv, time.Millisecond, play)
+	s.until("the router pauses", func() bool {
+		st := srv.Status(t.Context())
+		return len(st.Routers) == 1 && st.Routers[0].Paused == "forbidden_target" && st.Routers[0].Waiting > 5
+	})
+	n := published()
+	assert.Contains(t, log.String(), "which delivery.forbid_private_targets forbids, unless delivery.allow_targets has it")
+	assert.Contains(t, get(t, srv, "/metrics"), `erb_router_paused{backend="xapi",router="main"} 1`)
+	unique, _ := store.count("a")
+	assert.Zero(t, unique)
+	s.write("erbd.yaml", all["erbd.yaml"]+"delivery: {forbid_private_targets: true, allow_targets: [127.0.0.0/8, '::1']}\n")
+	s.until("all arrive", func() bool { got, _ := store.count("a"); return got == n })
+	_, repeated := store.count("a")
+	assert.Zero(t, repeated)
 }

@@ -119,7 +119,7 @@ func (d *Daemon) start(ctx context.Context) error {
 	if d.store, err = failed.Open(ctx, d.js, failed.Options{Replicas: s.NATS.Replicas}); err != nil {
 		return err
 	}
-	if d.tracing, err = newTracing(ctx, s.Tracing.Endpoint); err != nil {
+	if d.tracing, err = newTracing(ctx, s.Tracing.Endpoint, d.log); err != nil {
 		return err
 	}
 	d.lanes = newLanes(d)

@@ -3,9 +3,11 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -23,7 +25,8 @@ type tracing struct {
 }
 
 // newTracing exports to an OTLP endpoint over HTTP, such as http://collector:4318; "" means no tracing.
-func newTracing(ctx context.Context, endpoint string) (*tracing, error) {
+// That traces cannot be sent is logged once.
+func newTracing(ctx context.Context, endpoint string, log *slog.Logger) (*tracing, error) {
 	if endpoint == "" {
 		return &tracing{tracer: noop.NewTracerProvider().Tracer("erbd")}, nil
 	}
@@ -34,6 +37,8 @@ func newTracing(ctx context.Context, endpoint string) (*tracing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tracing.endpoint: %w", err)
 	}
+	trouble := &notice{log: log}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { trouble.say("traces cannot be sent", err) }))
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
 		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", "erbd"))),
