@@ -5,7 +5,7 @@ SAMPLE   := deploy/sample
 CONFORMANCE_DIR ?=
 FUZZTIME ?= 60s
 
-.PHONY: build run test check conformance judge bench fuzz clean
+.PHONY: build run test check vuln conformance judge bench fuzz clean
 
 build: ## bin/erbd and bin/mapcheck
 	$(GO) build -o bin/ ./cmd/...
@@ -23,6 +23,9 @@ check: ## what a change must pass: format, vet, tests under the race detector
 	@test -z "$$(gofmt -l .)" || { echo "not gofmt-clean:"; gofmt -l .; exit 1; }
 	$(GO) vet ./...
 	CONFORMANCE_DIR="$(CONFORMANCE_DIR)" $(GO) test -race ./...
+
+vuln: ## known vulnerabilities that the code reaches; needs the network
+	GO="$(GO)" .ci/vuln.sh
 
 conformance: ## only the corpus, case by case
 	@test -n "$(CONFORMANCE_DIR)" || { echo "conformance: name the folder of the corpus: make conformance CONFORMANCE_DIR=…"; exit 2; }
