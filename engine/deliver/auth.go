@@ -127,9 +127,11 @@ func (cfg Config) scrubber(u *url.URL) *strings.Replacer {
 	for _, value := range cfg.Headers {
 		hide(value, minHeaderSecret)
 	}
-	for _, values := range u.Query() {
-		for _, value := range values {
-			hide(value, minHeaderSecret)
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		hide(value, minHeaderSecret) // as it was sent
+		if plain, err := url.QueryUnescape(value); err == nil && plain != value {
+			hide(plain, minHeaderSecret)
 		}
 	}
 	return strings.NewReplacer(pairs...)

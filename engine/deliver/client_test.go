@@ -380,12 +380,12 @@ func TestBrokenAndSlow(t *testing.T) {
 func TestAnswerIsBoundedAndScrubbed(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(400)
-		fmt.Fprintf(w, "no\r\n\x00 %s and hunter2secret %s", r.Header.Get("Authorization"), strings.Repeat("é", 1<<20))
+		fmt.Fprintf(w, "no\r\n\x00 %s and hunter2secret %s %s %s", r.Header.Get("Authorization"), r.Header.Get("X-Api-Key"), r.URL.RawQuery, strings.Repeat("é", 1<<20))
 	}))
 	defer s.Close()
-	out := client(t, Config{URL: s.URL, Auth: Auth{Scheme: Basic, Username: "u", Password: "hunter2secret"}}).Send(t.Context(), items("a"))
+	out := client(t, Config{URL: s.URL + "?key=hunter2%20query", Auth: Auth{Scheme: Basic, Username: "u", Password: "hunter2secret"}, Headers: map[string]string{"X-Api-Key": "hunter2header"}}).Send(t.Context(), items("a"))
 	assert.LessOrEqual(t, len(out[0].Answer), MaxAnswer)
-	assert.True(t, strings.HasPrefix(out[0].Answer, "no Basic [redacted] and [redacted] éé"), out[0].Answer)
+	assert.True(t, strings.HasPrefix(out[0].Answer, "no Basic [redacted] and [redacted] [redacted] key=[redacted] éé"), out[0].Answer)
 	assert.True(t, strings.HasSuffix(out[0].Answer, "é…"))
 	assert.NotContains(t, out[0].Err.Error(), "éé", "errors carry no part of the answer")
 }

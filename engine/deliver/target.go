@@ -62,7 +62,7 @@ func (t Targets) checkPlaintext(a netip.Addr) error {
 }
 
 func plaintext(host string) error {
-	return &TargetError{Reason: "plaintext", text: host + " is public, and http:// would show the credentials to everybody on the way: use https://, or name the host in delivery.allow_plaintext"}
+	return &TargetError{Reason: "plaintext", text: host + " is public, and http:// would show the credentials to everybody on the way (auth, secret headers, the query of the url): use https://, or name the host in delivery.allow_plaintext"}
 }
 
 // secretHeaders are parts of names of headers that carry credentials.
@@ -138,13 +138,7 @@ func (cfg Config) transport(u *url.URL) (*http.Transport, error) {
 		if err != nil {
 			return forbidden("%s is no address", address)
 		}
-		if err := cfg.Targets.check(a.Addr()); err != nil {
-			return err
-		}
-		if u.Scheme == "http" && cfg.Credentials() {
-			return cfg.Targets.checkPlaintext(a.Addr())
-		}
-		return nil
+		return cfg.checkAddress(u, a.Addr())
 	}
 	t.DialContext = dialer.DialContext
 	return t, nil
@@ -157,9 +151,20 @@ func (cfg Config) throughProxy(ctx context.Context, u *url.URL) error {
 		return nil
 	}
 	for _, a := range addresses {
-		if err := cfg.Targets.check(a); err != nil {
+		if err := cfg.checkAddress(u, a); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// checkAddress checks what a name stands for.
+func (cfg Config) checkAddress(u *url.URL, a netip.Addr) error {
+	if err := cfg.Targets.check(a); err != nil {
+		return err
+	}
+	if u.Scheme == "http" && cfg.Credentials() {
+		return cfg.Targets.checkPlaintext(a)
 	}
 	return nil
 }
