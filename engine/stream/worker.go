@@ -236,7 +236,7 @@ func (w *Worker) gather(ctx context.Context) ([]jetstream.Msg, error) {
 	if err := take(w.consumer.Fetch(1, jetstream.FetchMaxWait(w.cfg.Idle))); err != nil || len(msgs) == 0 {
 		return msgs, err
 	}
-	flush := time.Now().Add(w.cfg.Flush)
+	flush, kept := time.Now().Add(w.cfg.Flush), time.Now()
 	size := max(w.cfg.Batch, 1)
 	want := func(statements int) int { return max(int(float64(statements)/w.density), 1) }
 	// What is there already is taken for all requests in flight; only for the first is it worth waiting.
@@ -250,6 +250,12 @@ func (w *Worker) gather(ctx context.Context) ([]jetstream.Msg, error) {
 		}
 		if err := take(w.consumer.Fetch(want(size-statements), jetstream.FetchMaxWait(min(left, w.cfg.Idle)))); err != nil {
 			return msgs, err
+		}
+		if time.Since(kept) >= w.cfg.AckWait/3 { // a batch may fill for longer than AckWait
+			kept = time.Now()
+			for _, m := range msgs {
+				_ = m.InProgress() // a lost one costs a redelivery
+			}
 		}
 	}
 	w.density = max(1, 0.7*w.density+0.3*float64(statements)/float64(len(msgs)))

@@ -542,6 +542,18 @@ func TestWorkerKeepsSlowRequestsToItself(t *testing.T) {
 	assert.Len(t, l.requests, 1)
 }
 
+// So it is while a batch fills for longer than AckWait.
+func TestWorkerKeepsAFillingBatchToItself(t *testing.T) {
+	r := newRig(t, Topology{Routers: []Lane{{Backend: "xapi", Router: "lrs", AckWait: 300 * time.Millisecond}}}, 0)
+	l := newLRS(t, nil)
+	r.publish(t, "lrs", 1, many(3, false)...)
+	r.start(t, "lrs", l.URL, func(c *WorkerConfig) { c.AckWait, c.Flush = 300*time.Millisecond, 2*time.Second })
+	r.drained(t)
+	r.eventually(t, func() bool { return r.tally.get("lrs delivered") == 3 })
+	assert.Equal(t, map[string]int{"lrs delivered": 3}, r.tally.all(), "no event ends twice")
+	assert.Len(t, l.requests, 1)
+}
+
 func TestWornMessagesAreGivenUp(t *testing.T) {
 	r := newRig(t, Topology{Routers: []Lane{{Backend: "xapi", Router: "lrs", MaxRetries: 2}}}, 0)
 	l := newLRS(t, nil)
