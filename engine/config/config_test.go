@@ -180,6 +180,7 @@ func TestFaults(t *testing.T) {
 			`erbd.yaml:4:15: batch.size: must be at least 1`,
 			`erbd.yaml:4:28: batch.interval: must be more than 0`,
 		}},
+		{"nats.ack_wait", "nats: {ack_wait: 0.5}\n", nil, nil, []string{`erbd.yaml:1:18: nats.ack_wait: must be at least 1s`}},
 		{"clashes", "xapi: {names: [a], regex: {type: allowlist, expressions: [b]}}\ncaliper: {regex: {expressions: [b]}}\nnats: {url: tls://h, tls: {cert: a}, token: \"${env:T}\", nkey: n, password: \"${env:P}\"}\nlookup: {type: file}\n", nil, nil, []string{
 			`erbd.yaml:3:34: nats.tls.cert: needs nats.tls.key too`,
 			`erbd.yaml:3:63: nats.nkey: excludes nats.token: log in one way`,

@@ -92,6 +92,8 @@ type NATS struct {
 	Credentials string  `yaml:"credentials" path:"true" doc:"file of user credentials (.creds)"`
 	NKey        string  `yaml:"nkey" path:"true" doc:"file of an nkey seed"`
 	TLS         NATSTLS `yaml:"tls"`
+
+	AckWait time.Duration `yaml:"ack_wait" default:"30s" doc:"how long a message stays with a daemon that gives no sign of life, before it is handed out again"`
 }
 
 // NATSTLS is the encryption of the connection to an external server.

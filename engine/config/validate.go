@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/filter"
@@ -151,6 +152,9 @@ func (c *checker) nats() {
 		}
 	}
 	c.atLeast("nats.max_store", int64(n.MaxStore), 1<<20)
+	if n.AckWait < time.Second {
+		c.fault("nats.ack_wait", CodeValue, "must be at least 1s")
+	}
 	if n.Replicas < 1 || n.Replicas > 5 {
 		c.fault("nats.replicas", CodeValue, "must be from 1 to 5")
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/deliver"
 	"github.com/erbd/erbd/engine/failed"
 	"github.com/erbd/erbd/engine/route"
@@ -25,6 +26,8 @@ type lanes struct {
 	keeper *failed.Store
 	ledger *ledger
 	log    *slog.Logger
+	// settings of the start: those that are used here change with a restart only.
+	settings *config.Settings
 	// observe is told of every request.
 	observe func(k lane, reason string, items int, took time.Duration)
 
@@ -44,7 +47,7 @@ type runningLane struct {
 
 func newLanes(d *Daemon) *lanes {
 	return &lanes{
-		js: d.js, pub: d.pub, keeper: d.store, ledger: d.ledger, log: d.log, running: map[lane]*runningLane{},
+		js: d.js, pub: d.pub, keeper: d.store, ledger: d.ledger, log: d.log, settings: d.opt.Settings, running: map[lane]*runningLane{},
 		observe: func(k lane, reason string, items int, took time.Duration) {
 			d.tracing.request(k, reason, items, took)
 			d.requests.WithLabelValues(k.backend, k.router, reason).Observe(took.Seconds())
@@ -189,7 +192,7 @@ func (ls *lanes) start(ctx context.Context, k lane, r *route.Router, sensor stri
 	w, err := stream.NewWorker(ls.js, ls.pub, c, ls.keeper, ls.ledger, stream.WorkerConfig{
 		Backend: k.backend, Router: k.router,
 		Batch: r.BatchSize(), Flush: r.Batch.Interval, InFlight: r.Requests,
-		MaxRetries: r.Retry.MaxRetries, Countdown: r.Retry.Countdown, AckWait: ackWait(r),
+		MaxRetries: r.Retry.MaxRetries, Countdown: r.Retry.Countdown, AckWait: ackWait(ls.settings, r),
 		Idle: laneIdle, Logger: ls.log,
 	})
 	if err != nil {
@@ -223,20 +226,20 @@ func (ls *lanes) start(ctx context.Context, k lane, r *route.Router, sensor stri
 	return nil
 }
 
-// ackWait exceeds the time that one request takes.
-func ackWait(r *route.Router) time.Duration {
-	return max(stream.DefaultAckWait, r.Timeout+10*time.Second)
+// ackWait exceeds the time that one request takes, so that a lost sign of life costs nothing.
+func ackWait(s *config.Settings, r *route.Router) time.Duration {
+	return max(s.NATS.AckWait, r.Timeout+s.NATS.AckWait/3)
 }
 
 // topology is what JetStream needs for a snapshot.
 func topology(snap *Snapshot) stream.Topology {
-	t := stream.Topology{Replicas: snap.Settings.NATS.Replicas, Backends: snap.backendNames()}
+	t := stream.Topology{Replicas: snap.Settings.NATS.Replicas, AckWait: snap.Settings.NATS.AckWait, Backends: snap.backendNames()}
 	for _, r := range snap.Routers.All() {
 		if snap.backend(r.Backend) == nil {
 			continue
 		}
 		t.Routers = append(t.Routers, stream.Lane{
-			Backend: r.Backend, Router: r.Name, AckWait: ackWait(r), MaxRetries: r.Retry.MaxRetries,
+			Backend: r.Backend, Router: r.Name, AckWait: ackWait(snap.Settings, r), MaxRetries: r.Retry.MaxRetries,
 			MaxPending: max(stream.DefaultMaxPending, 4*r.BatchSize()*r.Requests),
 		})
 	}
