@@ -116,6 +116,12 @@ func (d *Daemon) start(ctx context.Context) error {
 	}
 	s := d.opt.Settings
 	d.pub = stream.NewPublisher(d.nc, d.js, d.features, s.NATS.URL != "" || s.NATS.SyncAlways)
+	run, err := stream.BeginRun(ctx, d.js)
+	if err != nil {
+		return err
+	}
+	d.pub.Run = run
+	d.ledger.begin(run)
 	if d.store, err = failed.Open(ctx, d.js, failed.Options{Replicas: s.NATS.Replicas}); err != nil {
 		return err
 	}
@@ -279,7 +285,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 			}
 		})
 	}
-	backstop := stream.NewBackstop(d.nc, d.js, d.store, d.ledger, d.log)
+	backstop := stream.NewBackstop(d.nc, d.js, d.store, d.ledger, d.pub.Run, d.log)
 	background("backstop", func() error { return backstop.Run(delivery) })
 	background("routers", func() error { d.tend(delivery); return nil })
 	server := &http.Server{

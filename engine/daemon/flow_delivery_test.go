@@ -439,4 +439,9 @@ func TestMendedByReload(t *testing.T) {
 	delivered := func(d *Daemon) uint64 { return d.ledger.counts("xapi", "lrs").Settled["delivered"] }
 	require.Eventually(t, func() bool { return delivered(d)+delivered(again) == 5 }, 10*time.Second, 10*time.Millisecond)
 	require.Zero(t, store.Counts().Duplicates)
+	st = again.Status(t.Context())
+	require.True(t, st.Agree, "%+v", st)
+	r := st.router(t, "lrs")
+	require.Equal(t, []uint64{0, 2, 2}, []uint64{r.Routed, r.Carried, r.Settled["delivered"]}, "the earlier run handed them over")
+	require.Zero(t, r.Open)
 }

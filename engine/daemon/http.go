@@ -38,8 +38,8 @@ type Status struct {
 	// Failed is the number of events in the bucket, Aside that of messages that could not be read.
 	Failed uint64 `json:"failed"`
 	Aside  uint64 `json:"aside"`
-	// Agree is true where the counters agree: each accepted event has one end, and each routed one is settled or open.
-	// Where a router's Open is less than zero, a gap as large as that could hide.
+	// Agree is true where the counters agree: each accepted event has one end, and where nothing waits for a router it
+	// has nothing open. The latter is not looked at with servers of nats.url, where several daemons may share the work.
 	Agree bool `json:"agree"`
 }
 
@@ -63,8 +63,9 @@ type RouterStatus struct {
 	// Waiting is the number of delivery messages that wait or are under way.
 	Waiting uint64  `json:"waiting"`
 	Oldest  float64 `json:"oldest_seconds"`
-	// Open is the number of events handed to the router since the start that have no outcome yet. It is less than
-	// zero while events of an earlier run are settled.
+	// Open is the number of events handed to the router since the start that have no outcome yet, or that another
+	// daemon settled: Routed and Carried less all that is settled. Where nothing waits it is 0; less would mean that an
+	// event had two ends.
 	Open int64 `json:"open"`
 	laneCounts
 }
@@ -209,7 +210,7 @@ func (d *Daemon) Status(ctx context.Context) Status {
 	for _, r := range s.Routers {
 		// With nothing waiting, everything that was handed over must be settled: by this daemon, unless others share
 		// the work on an external server.
-		s.Agree = s.Agree && (r.Waiting > 0 || r.Open <= 0 || d.opt.Settings.NATS.URL != "")
+		s.Agree = s.Agree && (r.Waiting > 0 || r.Open == 0 || d.opt.Settings.NATS.URL != "")
 	}
 	if records, err := d.store.Count(ctx); err == nil {
 		s.Failed = records
@@ -221,7 +222,7 @@ func (d *Daemon) Status(ctx context.Context) Status {
 }
 
 // settling is how often, and how long, routerStatus looks again where nothing waits but the counters are behind: a
-// message is acknowledged before it is counted, and counted as routed after it is stored.
+// message is acknowledged before it is counted as settled, and stored before it is counted as routed.
 const (
 	settlingLooks = 10
 	settlingWait  = 20 * time.Millisecond
@@ -229,7 +230,7 @@ const (
 
 func (d *Daemon) routerStatus(ctx context.Context, k lane, removed bool) RouterStatus {
 	r := d.routerCounts(ctx, k, removed)
-	for i := 0; i < settlingLooks && r.Waiting == 0 && r.Open > 0 && ctx.Err() == nil; i++ {
+	for i := 0; i < settlingLooks && r.Waiting == 0 && r.Open != 0 && ctx.Err() == nil; i++ {
 		sleep(ctx, settlingWait)
 		r = d.routerCounts(ctx, k, removed)
 	}
@@ -240,7 +241,7 @@ func (d *Daemon) routerCounts(ctx context.Context, k lane, removed bool) RouterS
 	r := RouterStatus{Backend: k.backend, Name: k.router, Removed: removed}
 	r.Waiting, r.Oldest = d.waiting(ctx, stream.OutStream, stream.DeliverDurable(k.backend, k.router))
 	r.laneCounts = d.ledger.counts(k.backend, k.router)
-	r.Open = int64(r.Routed)
+	r.Open = int64(r.Routed + r.Carried)
 	for _, n := range r.Settled {
 		r.Open -= int64(n)
 	}

@@ -26,10 +26,19 @@ const (
 type lane struct{ backend, router string }
 
 // ledger counts what became of events since the daemon started. Every accepted event is counted once as accepted and
-// once with its end for a backend, and every transformed one once as routed and once as settled for each of its
-// routers. It is a prometheus.Collector and a stream.Meter, safe for concurrent use.
+// once with its end for a backend. What a router has to settle is counted once where it comes from: routed by this run
+// of the daemon, or carried over from another one; and once as settled. It is a prometheus.Collector and a stream.Meter,
+// safe for concurrent use.
+//
+// Counters begin at 0 with each process. Carried are the events of messages that another run stored, counted when
+// they are settled or made messages of this run. So routed + carried - settled is exactly what this run handed over and
+// has not settled, after a crash, too: what it publishes a second time is not stored, and not counted, a second time.
+// Of an event that was settled and not acknowledged when the daemon was killed each run counts its own end.
 type ledger struct {
 	mu       sync.Mutex
+	run      stream.Run
+	raw      map[string]*places // backend → messages of the intake that are counted
+	out      places             // delivery messages that are counted as routed
 	accepted map[string]uint64
 	ends     map[string]map[string]uint64 // backend → end
 	rejected map[string]map[string]uint64 // backend → mapping line and field
@@ -46,6 +55,7 @@ type ledger struct {
 
 type laneCounts struct {
 	Routed      uint64            `json:"routed"`
+	Carried     uint64            `json:"carried"`
 	Settled     map[string]uint64 `json:"settled"`
 	Reasons     map[string]uint64 `json:"reasons,omitempty"`
 	Retried     uint64            `json:"retried"`
@@ -57,7 +67,7 @@ type laneCounts struct {
 
 func newLedger() *ledger {
 	return &ledger{
-		accepted: map[string]uint64{}, ends: map[string]map[string]uint64{}, rejected: map[string]map[string]uint64{},
+		raw: map[string]*places{}, accepted: map[string]uint64{}, ends: map[string]map[string]uint64{}, rejected: map[string]map[string]uint64{},
 		warnings: map[string]uint64{}, lanes: map[lane]*laneCounts{},
 	}
 }
@@ -67,12 +77,11 @@ type tally struct {
 	accepted uint64
 	ends     map[string]uint64
 	rejected map[string]uint64
-	routed   map[string]uint64 // router
 	warnings uint64
 }
 
 func newTally() *tally {
-	return &tally{ends: map[string]uint64{}, rejected: map[string]uint64{}, routed: map[string]uint64{}}
+	return &tally{ends: map[string]uint64{}, rejected: map[string]uint64{}}
 }
 
 // maxReasons bounds the reasons that are told apart, and with them the metric labels.
@@ -81,10 +90,52 @@ const maxReasons = 500
 // otherReasons stands for those that are not told apart.
 const otherReasons = "other"
 
-// add books the tally of an acknowledged message.
-func (l *ledger) add(backend string, t *tally) {
+// begin is called once, before anything is counted.
+func (l *ledger) begin(run stream.Run) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.run = run
+}
+
+// routed books a delivery message that is stored at a place in the stream. A place is booked once, and one from before
+// this run not at all.
+func (l *ledger) routed(backend, router string, seq uint64, events int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.run.New(seq) && l.out.add(seq) {
+		l.lane(backend, router).Routed += uint64(events)
+	}
+}
+
+// counted makes delivery messages for a router count as routed when they are stored.
+func (l *ledger) counted(backend, router string, messages []stream.Message) []stream.Message {
+	for i := range messages {
+		n := messages[i].Items()
+		messages[i].Stored = func(seq uint64) { l.routed(backend, router, seq, n) }
+	}
+	return messages
+}
+
+// unsent books events that end before they can be stored for a router.
+func (l *ledger) unsent(backend, router string, o stream.Outcome, reason string, events int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.lane(backend, router)
+	c.Routed += uint64(events)
+	l.settle(c, o, reason, events)
+}
+
+// add books the tally of the intake message at a place in the stream, once: it comes again where its
+// acknowledgement was lost or late.
+func (l *ledger) add(backend string, seq uint64, t *tally) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.raw[backend] == nil {
+		l.raw[backend] = &places{}
+	}
+	if !l.raw[backend].add(seq) {
+		return
+	}
 	l.accepted[backend] += t.accepted
 	l.warnings[backend] += t.warnings
 	addAll(l.ends, backend, t.ends)
@@ -93,9 +144,6 @@ func (l *ledger) add(backend string, t *tally) {
 			reason = otherReasons
 		}
 		addAll(l.rejected, backend, map[string]uint64{reason: n})
-	}
-	for router, n := range t.routed {
-		l.lane(backend, router).Routed += n
 	}
 }
 
@@ -118,11 +166,21 @@ func (l *ledger) lane(backend, router string) *laneCounts {
 	return c
 }
 
+// Carried implements stream.Meter.
+func (l *ledger) Carried(backend, router string, events int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lane(backend, router).Carried += uint64(events)
+}
+
 // Settled implements stream.Meter.
 func (l *ledger) Settled(backend, router string, o stream.Outcome, reason string, events int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := l.lane(backend, router)
+	l.settle(l.lane(backend, router), o, reason, events)
+}
+
+func (l *ledger) settle(c *laneCounts, o stream.Outcome, reason string, events int) {
 	c.Settled[o.String()] += uint64(events)
 	if reason != "" {
 		l.trouble(c, reason, events)
@@ -187,6 +245,7 @@ var (
 	descRejected = prometheus.NewDesc("erb_events_rejected_total", "Rejected events by the field and mapping line that refused them.", []string{"backend", "field"}, nil)
 	descWarnings = prometheus.NewDesc("erb_filter_failures_total", "Filters that failed silently.", []string{"backend"}, nil)
 	descRouted   = prometheus.NewDesc("erb_routed_total", "Events handed to a router.", []string{"backend", "router"}, nil)
+	descCarried  = prometheus.NewDesc("erb_carried_total", "Events of a router that another run of erbd handed over and this one took on.", []string{"backend", "router"}, nil)
 	descSettled  = prometheus.NewDesc("erb_settled_total", "What became of the events of a router.", []string{"backend", "router", "outcome"}, nil)
 	descRetried  = prometheus.NewDesc("erb_retries_total", "Events that wait for another attempt.", []string{"backend", "router"}, nil)
 	descReasons  = prometheus.NewDesc("erb_delivery_failures_total", "Failures of deliveries by reason.", []string{"backend", "router", "reason"}, nil)
@@ -229,6 +288,7 @@ func (l *ledger) Collect(ch chan<- prometheus.Metric) {
 	}
 	for k, c := range l.lanes {
 		counter(descRouted, c.Routed, k.backend, k.router)
+		counter(descCarried, c.Carried, k.backend, k.router)
 		counter(descRetried, c.Retried, k.backend, k.router)
 		gauge(descPaused, truth(c.Paused != ""), k.backend, k.router)
 		for outcome, n := range c.Settled {

@@ -23,6 +23,7 @@ func (s *stage) smaller(m stream.Message) []stream.Message {
 		m.Data = m.Data[:len(m.Data)/2]
 		return []stream.Message{m}
 	}
+	router := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
 	items, err := stream.Unpack(m.Header, m.Data)
 	if err == nil && (len(items) > 1 || items[0].Event != nil) {
 		if len(items) == 1 {
@@ -30,11 +31,10 @@ func (s *stage) smaller(m stream.Message) []stream.Message {
 		}
 		apart, err := stream.Pack(m.Subject, m.ID+".small", items, 1, 0)
 		if err == nil {
-			return apart
+			return s.ledger.counted(s.backend, router, apart)
 		}
 	}
-	router := m.Subject[strings.LastIndexByte(m.Subject, '.')+1:]
-	s.ledger.Settled(s.backend, router, stream.Dropped, reasonTooLarge, max(len(items), 1))
+	s.ledger.unsent(s.backend, router, stream.Dropped, reasonTooLarge, max(len(items), 1))
 	s.log.Error("event dropped: its statements are larger than the message server takes; the beginning is kept aside",
 		"router", router, "bytes", len(m.Data), "limit", "max_payload of the server")
 	return []stream.Message{{

@@ -22,7 +22,6 @@ const (
 	roundWait     = time.Second
 	fullWait      = 500 * time.Millisecond
 	stopGrace     = 3 * time.Second
-	heartbeat     = stream.DefaultAckWait / 3
 )
 
 // stage is the transformation of one backend: it takes messages from the intake, publishes what they became and
@@ -35,7 +34,9 @@ type stage struct {
 	log      *slog.Logger
 	snapshot *atomic.Pointer[Snapshot]
 	logs     *statementLogs
-	tracing  *tracing
+	// heartbeat is how often the server is told that messages are under way.
+	heartbeat time.Duration
+	tracing   *tracing
 
 	workers []*transformer
 	trouble notice
@@ -48,10 +49,10 @@ func newStage(ctx context.Context, d *Daemon, backend string) (*stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("intake of backend %s: %w", backend, err)
 	}
-	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, tracing: d.tracing}
+	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, heartbeat: d.opt.Settings.NATS.AckWait / 3, tracing: d.tracing}
 	s.trouble.log = s.log
 	for range runtime.GOMAXPROCS(0) {
-		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting, current: &d.snapshot})
+		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting, current: &d.snapshot, ledger: d.ledger})
 	}
 	return s, nil
 }
@@ -164,7 +165,7 @@ func (s *stage) round(ctx context.Context, msgs []jetstream.Msg) {
 			s.trouble.say("the intake does not take acknowledgements", err)
 			continue
 		}
-		s.ledger.add(s.backend, r.tally)
+		s.ledger.add(s.backend, r.seq, r.tally)
 	}
 }
 
@@ -227,7 +228,7 @@ func (s *stage) hold(msgs []jetstream.Msg) (stop func()) {
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		tick := time.NewTicker(heartbeat)
+		tick := time.NewTicker(s.heartbeat)
 		defer tick.Stop()
 		for {
 			select {

@@ -42,10 +42,12 @@ type transformer struct {
 	waiting func(err error)
 	// current is the snapshot in force, which an event that waits turns to when it changes.
 	current *atomic.Pointer[Snapshot]
+	ledger  *ledger
 }
 
 // result is what one intake message became.
 type result struct {
+	seq   uint64 // place of the message in the intake
 	out   []stream.Message
 	log   []byte // statements for the statement log, a line each
 	tally *tally
@@ -61,7 +63,7 @@ func (t *transformer) message(ctx context.Context, snap *Snapshot, m jetstream.M
 		return nil, fmt.Errorf("intake message: %w", err)
 	}
 	id := t.backend + "." + strconv.FormatUint(md.Sequence.Stream, 10)
-	r := &result{tally: newTally()}
+	r := &result{seq: md.Sequence.Stream, tally: newTally()}
 	items := map[*route.Router][]stream.Item{}
 	n := 0
 	for raw, err := range stream.Events(m.Headers(), m.Data()) {
@@ -87,8 +89,7 @@ func (t *transformer) message(ctx context.Context, snap *Snapshot, m jetstream.M
 		if err != nil {
 			return nil, fmt.Errorf("pack the statements for router %s: %w", router, err)
 		}
-		r.out = append(r.out, messages...)
-		r.tally.routed[router.Name] += uint64(len(list))
+		r.out = append(r.out, t.ledger.counted(t.backend, router.Name, messages)...)
 	}
 	return r, nil
 }

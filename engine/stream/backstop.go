@@ -25,15 +25,16 @@ type Backstop struct {
 	js     jetstream.JetStream
 	keeper Keeper
 	meter  Meter
+	run    Run
 	log    *slog.Logger
 }
 
-// NewBackstop returns a backstop; log may be nil.
-func NewBackstop(nc *nats.Conn, js jetstream.JetStream, k Keeper, m Meter, log *slog.Logger) *Backstop {
+// NewBackstop returns a backstop of a run; log may be nil.
+func NewBackstop(nc *nats.Conn, js jetstream.JetStream, k Keeper, m Meter, run Run, log *slog.Logger) *Backstop {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Backstop{nc: nc, js: js, keeper: k, meter: m, log: log}
+	return &Backstop{nc: nc, js: js, keeper: k, meter: m, run: run, log: log}
 }
 
 // Run listens until ctx ends. It returns an error only when it cannot listen.
@@ -78,7 +79,7 @@ func (b *Backstop) rescue(ctx context.Context, advisory []byte) error {
 		return fmt.Errorf("read message %d: %w", a.Sequence, err)
 	}
 	items, err := Unpack(m.Header, m.Data)
-	backend, router, ok := strings.Cut(strings.TrimPrefix(m.Subject, "erb.out."), ".")
+	backend, router, ok := strings.Cut(strings.TrimPrefix(m.Subject, outPrefix), ".")
 	if err != nil || !ok {
 		return fmt.Errorf("message %d: %w", a.Sequence, errors.Join(err, CheckName(router)))
 	}
@@ -99,6 +100,9 @@ func (b *Backstop) rescue(ctx context.Context, advisory []byte) error {
 	}
 	if err := s.DeleteMsg(ctx, a.Sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 		return fmt.Errorf("delete message %d: %w", a.Sequence, err)
+	}
+	if !b.run.owns(m.Header) {
+		b.meter.Carried(backend, router, len(items))
 	}
 	if kept > 0 {
 		b.meter.Settled(backend, router, Kept, last.Reason, kept)

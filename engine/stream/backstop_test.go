@@ -15,7 +15,7 @@ func TestBackstopRescuesExhaustedMessages(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	before := r.nc.NumSubscriptions()
-	go func() { done <- NewBackstop(r.nc, r.js, r.store, r.tally, nil).Run(ctx) }()
+	go func() { done <- NewBackstop(r.nc, r.js, r.store, r.tally, Run{}, nil).Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		assert.NoError(t, <-done)
@@ -55,7 +55,7 @@ func TestBackstopRescuesExhaustedMessages(t *testing.T) {
 
 func TestBackstopLeavesWhatItCannotKeep(t *testing.T) {
 	r := newRig(t, Topology{Routers: lanes("lrs")}, 1)
-	b := NewBackstop(r.nc, r.js, r.store, r.tally, nil)
+	b := NewBackstop(r.nc, r.js, r.store, r.tally, Run{}, nil)
 	assert.ErrorIs(t, b.rescue(t.Context(), []byte("nonsense")), ErrFrame)
 	assert.NoError(t, b.rescue(t.Context(), []byte(`{"stream_seq":99}`)), "gone already")
 	r.publish(t, "lrs", 4, item("a", 1, true))

@@ -22,6 +22,8 @@ const (
 	HeaderNotBefore = "Erb-Not-Before"
 	// HeaderFirst carries the time, in Unix milliseconds, when the content was first published.
 	HeaderFirst = "Erb-First"
+	// HeaderRun carries the Run that published a delivery message.
+	HeaderRun = "Erb-Run"
 )
 
 // formatVersion is the packing that this version writes and reads.

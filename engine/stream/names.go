@@ -31,7 +31,10 @@ const (
 const MaxName = 64
 
 // OutSubject returns the delivery subject of a router.
-func OutSubject(backend, router string) string { return "erb.out." + backend + "." + router }
+func OutSubject(backend, router string) string { return outPrefix + backend + "." + router }
+
+// outPrefix is the start of all delivery subjects.
+const outPrefix = "erb.out."
 
 // TransformDurable returns the name of the consumer on RawStream that feeds a backend.
 func TransformDurable(backend string) string { return "transform_" + backend }

@@ -51,12 +51,14 @@ type parcel struct {
 	seq     uint64 // in the stream
 	made    int    // attempts so far with the coming one
 	first   time.Time
+	foreign bool // another run published it
 	items   []parcelItem
 	settled atomic.Bool
 }
 
 type parcelItem struct {
 	Item
+	at      int // place in the message
 	entries []entry
 }
 
@@ -89,7 +91,7 @@ func (w *Worker) open(ctx context.Context, m jetstream.Msg) *parcel {
 		w.unreadable(ctx, m, err)
 		return nil
 	}
-	p := &parcel{msg: m, seq: md.Sequence.Stream, first: headerTime(h, HeaderFirst), items: make([]parcelItem, len(items))}
+	p := &parcel{msg: m, seq: md.Sequence.Stream, first: headerTime(h, HeaderFirst), foreign: !w.pub.Run.owns(h), items: make([]parcelItem, 0, len(items))}
 	if p.first.IsZero() {
 		p.first = md.Timestamp
 	}
@@ -97,14 +99,18 @@ func (w *Worker) open(ctx context.Context, m jetstream.Msg) *parcel {
 	// Close to the consumer's limit a message is given up here, where it can be kept, not by the server.
 	worn := int(md.NumDelivered) >= w.cfg.MaxRetries+deliverMargin-1
 	for i, it := range items {
-		p.items[i] = parcelItem{Item: it, entries: make([]entry, len(it.Statements))}
+		if w.apart.has(p.seq, i) {
+			continue
+		}
+		one := parcelItem{Item: it, at: i, entries: make([]entry, len(it.Statements))}
 		for j, s := range it.Statements {
-			p.items[i].entries[j].statement = s
+			one.entries[j].statement = s
 			if worn {
-				p.items[i].entries[j].outcome = deliver.Outcome{Kind: deliver.Permanent, Reason: "redelivered",
+				one.entries[j].outcome = deliver.Outcome{Kind: deliver.Permanent, Reason: "redelivered",
 					Err: fmt.Errorf("was delivered to workers %d times without coming to an end", md.NumDelivered)}
 			}
 		}
+		p.items = append(p.items, one)
 	}
 	return p
 }
@@ -159,7 +165,7 @@ func (w *Worker) settleOne(ctx context.Context, p *parcel) error {
 		it := &p.items[i]
 		rest, o := it.left(p.made > w.cfg.MaxRetries)
 		if rest != nil {
-			again = append(again, part{i, *rest})
+			again = append(again, part{it.at, *rest})
 			whole = whole && len(rest.Statements) == len(it.Statements)
 			wait, reason = max(wait, o.After), o.Reason
 			continue
@@ -179,6 +185,7 @@ func (w *Worker) settleOne(ctx context.Context, p *parcel) error {
 			w.ackFailed(err)
 			return nil
 		}
+		w.ended(p, ends)
 	case whole:
 		if err := p.msg.NakWithDelay(wait); err != nil {
 			w.ackFailed(err)
@@ -197,6 +204,7 @@ func (w *Worker) settleOne(ctx context.Context, p *parcel) error {
 			w.ackFailed(err)
 			return nil
 		}
+		w.ended(p, ends)
 	}
 	if len(again) > 0 {
 		w.meter.Retried(w.cfg.Backend, w.cfg.Router, reason, len(again))
@@ -204,10 +212,18 @@ func (w *Worker) settleOne(ctx context.Context, p *parcel) error {
 			w.cfg.Logger.Warn("delivery failed, will be tried again", "reason", reason, "events", len(again), "attempt", p.made, "times", n)
 		}
 	}
+	return nil
+}
+
+// ended counts the events that came to their end with a message that is acknowledged.
+func (w *Worker) ended(p *parcel, ends []end) {
+	w.apart.forget(p.seq)
+	if p.foreign && len(ends) > 0 {
+		w.meter.Carried(w.cfg.Backend, w.cfg.Router, len(ends))
+	}
 	for _, e := range ends {
 		w.meter.Settled(w.cfg.Backend, w.cfg.Router, e.outcome, e.reason, 1)
 	}
-	return nil
 }
 
 func (w *Worker) ackFailed(err error) {
@@ -292,9 +308,12 @@ type part struct {
 }
 
 // republish stores items as messages of their own, together. The ids are made of the message's own place in the
-// stream, so that doing it again after a crash changes nothing.
+// stream, so that doing it again after a crash changes nothing. From then on they are this run's, except those that an
+// earlier run had stored.
 func (w *Worker) republish(ctx context.Context, p *parcel, items []part, attempts int, notBefore time.Time) error {
 	msgs := make([]Message, len(items))
+	var stored []int
+	fresh := 0
 	for i, it := range items {
 		data, err := AppendItem(nil, it.item)
 		if err != nil {
@@ -306,9 +325,19 @@ func (w *Worker) republish(ctx context.Context, p *parcel, items []part, attempt
 		if !notBefore.IsZero() {
 			h.Set(HeaderNotBefore, strconv.FormatInt(notBefore.UnixMilli(), 10))
 		}
-		msgs[i] = Message{Subject: OutSubject(w.cfg.Backend, w.cfg.Router), ID: fmt.Sprintf("apart.%d.%d", p.seq, it.at), Header: h, Data: data}
+		msgs[i] = Message{Subject: OutSubject(w.cfg.Backend, w.cfg.Router), ID: fmt.Sprintf("apart.%d.%d", p.seq, it.at), Header: h, Data: data, Stored: func(seq uint64) {
+			stored = append(stored, it.at)
+			if w.pub.Run.New(seq) {
+				fresh++
+			}
+		}}
 	}
-	return w.pub.PublishTogether(ctx, msgs...)
+	err := w.pub.PublishTogether(ctx, msgs...)
+	w.apart.add(p.seq, stored)
+	if p.foreign && fresh > 0 {
+		w.meter.Carried(w.cfg.Backend, w.cfg.Router, fresh)
+	}
+	return err
 }
 
 // release hands parcels back when the worker has to stop. Their attempts are not used up: the content is published
@@ -325,7 +354,7 @@ func (w *Worker) releaseOne(ctx context.Context, p *parcel) {
 	var ends []end
 	for i := range p.items {
 		if it := p.items[i].without(deliver.Outcome.Done); len(it.Statements) > 0 {
-			rest = append(rest, part{i, *it})
+			rest = append(rest, part{p.items[i].at, *it})
 		} else {
 			ends = append(ends, end{outcome: it.Prior})
 		}
@@ -339,9 +368,7 @@ func (w *Worker) releaseOne(ctx context.Context, p *parcel) {
 		_ = p.msg.Nak()
 		return
 	}
-	for _, e := range ends {
-		w.meter.Settled(w.cfg.Backend, w.cfg.Router, e.outcome, e.reason, 1)
-	}
+	w.ended(p, ends)
 }
 
 // each calls f for 0 … n-1, at most limit at once, and waits for all.

@@ -56,10 +56,28 @@ type Message struct {
 	ID     string
 	Header nats.Header
 	Data   []byte
+	// Stored, if set, is told the message's place in the stream when the server has it: an earlier place where the
+	// message was stored before. Publish calls it, not later.
+	Stored func(seq uint64)
 }
 
-func (m Message) msg() *nats.Msg {
-	out := &nats.Msg{Subject: m.Subject, Header: make(nats.Header, len(m.Header)+4), Data: m.Data}
+// Items is the number of events that a packed message holds, 0 for a plain one.
+func (m Message) Items() int {
+	n, _ := packedCount(m.Header)
+	return n
+}
+
+func (m Message) stored(seq uint64) {
+	if m.Stored != nil {
+		m.Stored(seq)
+	}
+}
+
+func (p *Publisher) msg(m Message) *nats.Msg {
+	out := &nats.Msg{Subject: m.Subject, Header: make(nats.Header, len(m.Header)+5), Data: m.Data}
+	if p.Run.ID != "" && strings.HasPrefix(m.Subject, outPrefix) {
+		out.Header.Set(HeaderRun, p.Run.ID)
+	}
 	for k, v := range m.Header {
 		out.Header[k] = v
 	}
@@ -99,6 +117,9 @@ func (e *PublishError) Unwrap() []error {
 
 // Publisher stores messages and waits for the server's word. It is safe for concurrent use and starts no goroutine.
 type Publisher struct {
+	// Run, if it has an ID, is written into delivery messages. Set it before the first use.
+	Run Run
+
 	nc      *nats.Conn
 	js      jetstream.JetStream
 	atomic  bool
@@ -208,7 +229,7 @@ func (p *Publisher) batchOnce(ctx context.Context, msgs []Message, part []int) e
 		if limit > 0 && int64(len(m.Data)) > limit {
 			return publishError(m, nats.ErrMaxPayload)
 		}
-		msg := m.msg()
+		msg := p.msg(m)
 		msg.Header.Set(headerBatchID, id)
 		msg.Header.Set(headerBatchSeq, strconv.Itoa(n+1))
 		if n < len(part)-1 {
@@ -225,6 +246,7 @@ func (p *Publisher) batchOnce(ctx context.Context, msgs []Message, part []int) e
 		var ack struct {
 			Error *jetstream.APIError `json:"error"`
 			Count int                 `json:"count"`
+			Last  uint64              `json:"seq"`
 		}
 		if err := json.Unmarshal(resp.Data, &ack); err != nil {
 			return fmt.Errorf("publish a batch: unreadable answer of the server: %w", err)
@@ -234,6 +256,9 @@ func (p *Publisher) batchOnce(ctx context.Context, msgs []Message, part []int) e
 		}
 		if ack.Count != len(part) {
 			return fmt.Errorf("publish a batch: the server stored %d of %d messages", ack.Count, len(part))
+		}
+		for n, i := range part { // a batch stands together in the stream
+			msgs[i].stored(ack.Last - uint64(len(part)-1-n))
 		}
 	}
 	return nil
@@ -249,14 +274,17 @@ func (p *Publisher) each(ctx context.Context, msgs []Message, which []int, faile
 		i := which[0]
 		one, cancel := context.WithTimeout(ctx, silence)
 		defer cancel()
-		if _, err := p.js.PublishMsg(one, msgs[i].msg()); err != nil {
+		ack, err := p.js.PublishMsg(one, p.msg(msgs[i]))
+		if err != nil {
 			failed[i] = publishError(msgs[i], err)
+			return
 		}
+		msgs[i].stored(ack.Sequence)
 		return
 	}
 	futures := make([]jetstream.PubAckFuture, len(which))
 	for n, i := range which {
-		f, err := p.js.PublishMsgAsync(msgs[i].msg(), jetstream.WithStallWait(ackWait))
+		f, err := p.js.PublishMsgAsync(p.msg(msgs[i]), jetstream.WithStallWait(ackWait))
 		if err != nil {
 			failed[i] = publishError(msgs[i], err)
 			continue
@@ -271,7 +299,8 @@ func (p *Publisher) each(ctx context.Context, msgs []Message, which []int, faile
 		}
 		i := which[n]
 		select {
-		case <-f.Ok():
+		case ack := <-f.Ok():
+			msgs[i].stored(ack.Sequence)
 			quiet.Reset(silence)
 		case err := <-f.Err():
 			failed[i] = publishError(msgs[i], err)

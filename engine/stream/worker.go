@@ -26,6 +26,9 @@ type Keeper interface {
 
 // Meter counts what a worker does. Its methods are called from the worker's goroutines and must not block.
 type Meter interface {
+	// Carried: events that another run handed to the router (an earlier one, or another daemon) are this run's from now
+	// on. It is called before they are settled.
+	Carried(backend, router string, events int)
 	// Settled: events came to their end. reason is the bounded word of the last outcome, "" when delivered.
 	Settled(backend, router string, o Outcome, reason string, events int)
 	// Retried: events wait for another attempt.
@@ -120,6 +123,7 @@ type Worker struct {
 	keeper Keeper
 	meter  Meter
 	quiet  repeats
+	apart  apart
 
 	consumer  jetstream.Consumer
 	density   float64   // statements in a message, lately

@@ -96,6 +96,7 @@ func (c *tally) add(key string, n int) {
 func (c *tally) Settled(_, router string, o Outcome, reason string, n int) {
 	c.add(strings.TrimSpace(router+" "+o.String()+" "+reason), n)
 }
+func (c *tally) Carried(_, router string, n int)         { c.add(router+" carried", n) }
 func (c *tally) Retried(_, router, reason string, n int) { c.add(router+" retried "+reason, n) }
 func (c *tally) Paused(_, router, reason string)         { c.add(router+" paused "+reason, 1) }
 func (c *tally) Unreadable(_, router string)             { c.add(router+" unreadable", 1) }
@@ -145,6 +146,11 @@ func (r *rig) publish(t *testing.T, router string, pack int, items ...Item) {
 // start runs a worker until the returned function is called or the test ends.
 func (r *rig) start(t *testing.T, router, url string, edit ...func(*WorkerConfig)) (stop func()) {
 	t.Helper()
+	return r.run(t, r.worker(t, router, url, edit...))
+}
+
+func (r *rig) worker(t *testing.T, router, url string, edit ...func(*WorkerConfig)) *Worker {
+	t.Helper()
 	client, err := deliver.New(deliver.Config{Format: deliver.XAPI, URL: url})
 	require.NoError(t, err)
 	cfg := WorkerConfig{
@@ -156,6 +162,12 @@ func (r *rig) start(t *testing.T, router, url string, edit ...func(*WorkerConfig
 	}
 	w, err := NewWorker(r.js, r.pub, client, r.store, r.tally, cfg)
 	require.NoError(t, err)
+	t.Cleanup(client.Close)
+	return w
+}
+
+func (r *rig) run(t *testing.T, w *Worker) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -164,7 +176,6 @@ func (r *rig) start(t *testing.T, router, url string, edit ...func(*WorkerConfig
 		once.Do(func() {
 			cancel()
 			assert.NoError(t, <-done)
-			client.Close()
 		})
 	}
 	t.Cleanup(stop)
