@@ -39,6 +39,7 @@ type ledger struct {
 	run      stream.Run
 	raw      map[string]*places // backend → messages of the intake that are counted
 	out      places             // delivery messages that are counted as routed
+	acked    places             // delivery messages whose events are settled
 	accepted map[string]uint64
 	ends     map[string]map[string]uint64 // backend → end
 	rejected map[string]map[string]uint64 // backend → mapping line and field
@@ -164,6 +165,13 @@ func (l *ledger) lane(backend, router string) *laneCounts {
 		l.lanes[lane{backend, router}] = c
 	}
 	return c
+}
+
+// Acked implements stream.Meter.
+func (l *ledger) Acked(seq uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.acked.add(seq)
 }
 
 // Carried implements stream.Meter.

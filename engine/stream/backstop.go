@@ -101,6 +101,9 @@ func (b *Backstop) rescue(ctx context.Context, advisory []byte) error {
 	if err := s.DeleteMsg(ctx, a.Sequence); err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 		return fmt.Errorf("delete message %d: %w", a.Sequence, err)
 	}
+	if !b.meter.Acked(a.Sequence) {
+		return nil
+	}
 	if !b.run.owns(m.Header) {
 		b.meter.Carried(backend, router, len(items))
 	}

@@ -218,6 +218,9 @@ func (w *Worker) settleOne(ctx context.Context, p *parcel) error {
 // ended counts the events that came to their end with a message that is acknowledged.
 func (w *Worker) ended(p *parcel, ends []end) {
 	w.apart.forget(p.seq)
+	if !w.meter.Acked(p.seq) {
+		return // it was out of sight for longer than AckWait, say in a pause of the process
+	}
 	if p.foreign && len(ends) > 0 {
 		w.meter.Carried(w.cfg.Backend, w.cfg.Router, len(ends))
 	}

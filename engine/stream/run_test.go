@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -96,4 +97,26 @@ func TestPartsAreNotSentTwice(t *testing.T) {
 	assert.Equal(t, map[string]int{"lrs delivered": 4}, r.tally.all())
 	assert.Equal(t, 1, l.count("e001-0"))
 	assert.Empty(t, w.apart.items)
+}
+
+// A message that is handed out twice, since the process stood still for longer than AckWait, is counted once.
+func TestEventsOfAMessageThatComesTwice(t *testing.T) {
+	r := newRig(t, quickLane("lrs"), 0)
+	r.begin(t)
+	r.publish(t, "lrs", 0, many(4, false)...)
+	l := newLRS(t, nil)
+	w := r.worker(t, "lrs", l.URL, quick)
+	c, err := r.js.Consumer(t.Context(), OutStream, DeliverDurable("xapi", "lrs"))
+	require.NoError(t, err)
+	var twice []jetstream.Msg
+	for range 2 {
+		m, err := c.Next()
+		require.NoError(t, err)
+		twice = append(twice, m)
+	}
+	for _, m := range twice {
+		w.handle(t.Context(), t.Context(), []jetstream.Msg{m})
+	}
+	r.drained(t)
+	assert.Equal(t, map[string]int{"lrs delivered": 4}, r.tally.all())
 }

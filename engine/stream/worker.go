@@ -26,6 +26,9 @@ type Keeper interface {
 
 // Meter counts what a worker does. Its methods are called from the worker's goroutines and must not block.
 type Meter interface {
+	// Acked: the message at a place in OutStream is acknowledged. It is false where that was told before: the message was
+	// handed out twice, and its events are not to be counted again.
+	Acked(seq uint64) bool
 	// Carried: events that another run handed to the router (an earlier one, or another daemon) are this run's from now
 	// on. It is called before they are settled.
 	Carried(backend, router string, events int)

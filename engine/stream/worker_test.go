@@ -80,8 +80,20 @@ func (l *lrs) set(rule func([]string, http.Header) int) {
 
 // tally is a Meter that remembers.
 type tally struct {
-	mu sync.Mutex
-	m  map[string]int
+	mu    sync.Mutex
+	m     map[string]int
+	acked map[uint64]bool
+}
+
+func (c *tally) Acked(seq uint64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.acked == nil {
+		c.acked = map[uint64]bool{}
+	}
+	was := c.acked[seq]
+	c.acked[seq] = true
+	return !was
 }
 
 func (c *tally) add(key string, n int) {
