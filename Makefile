@@ -4,8 +4,11 @@ SAMPLE   := deploy/sample
 # The folder of the conformance corpus: events with the output of the transformer that erbd succeeds.
 CONFORMANCE_DIR ?=
 FUZZTIME ?= 60s
+# What the faults of "make torture" are drawn from, 0 for another each time, and how long each of its parts goes on.
+SEED     ?= 0
+LENGTH   ?= 1m
 
-.PHONY: build run test check vuln conformance judge bench fuzz clean
+.PHONY: build run test check vuln conformance judge bench fuzz torture clean
 
 build: ## bin/erbd and bin/mapcheck
 	$(GO) build -o bin/ ./cmd/...
@@ -43,6 +46,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	    echo "$$pkg $$target"; $(GO) test $$pkg -run xxx -fuzz "^$$target$$" -fuzztime $(FUZZTIME) || exit 1; \
 	  done; \
 	done
+
+torture: ## kills, cuts and stalls everything around the daemon and counts what became of each event; SEED repeats it
+	$(GO) test ./cmd/erbd/torture -count=1 -timeout 60m -v -torture -seed $(SEED) -length $(LENGTH)
 
 clean:
 	rm -rf bin data
