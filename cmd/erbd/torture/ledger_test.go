@@ -17,7 +17,7 @@ import (
 func TestLedger(t *testing.T) {
 	kills, pause, rate, calm := 4, time.Second, 20, time.Second
 	if *full {
-		kills, pause, rate, calm = max(1, int(*length/(3*time.Second))), 4*time.Second, 100, *length/4
+		kills, pause, rate, calm = max(1, int(*length/(1500*time.Millisecond))), 3*time.Second, 30, *length/4
 	}
 	const part = "ledger: one daemon, killed"
 	t.Logf("seed %d: make torture SEED=%[1]d", *seed)
@@ -39,7 +39,7 @@ func TestLedger(t *testing.T) {
 		ways[d.hurt(n, draw, s)]++
 	}
 	stop()
-	s.hostility(10)
+	s.hostility(5)
 	after := d.drained()
 	watched()
 	report.counts(part, "faults of the daemon", ways)
@@ -51,7 +51,7 @@ func TestLedger(t *testing.T) {
 	stop = p.flow(4, rate)
 	time.Sleep(calm)
 	stop()
-	s.hostility(10)
+	s.hostility(5)
 	final := d.drained()
 	all := p.events()
 	require.Greater(t, len(all), len(dirty))
@@ -61,7 +61,7 @@ func TestLedger(t *testing.T) {
 	d.end(syscall.SIGTERM)
 }
 
-// hurt does one of several things to a daemon and returns which.
+// hurt does one of several things to a daemon, by a number below 20, and returns which.
 func (d *daemon) hurt(n int, draw *dice, s *site) string {
 	switch {
 	case n < 12:
