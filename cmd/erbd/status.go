@@ -18,6 +18,7 @@ import (
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/daemon"
 	"github.com/erbd/erbd/engine/listen"
+	"github.com/erbd/erbd/engine/store"
 )
 
 func newStatusCmd(a *app) *cobra.Command {
@@ -109,6 +110,9 @@ func writeStatus(w io.Writer, s *daemon.Status) error {
 	}
 	if len(s.Restart) > 0 {
 		fmt.Fprintf(w, "changed settings that need a restart: %s\n", strings.Join(s.Restart, ", "))
+	}
+	if st := s.Store; st != nil && st.State != store.OK {
+		fmt.Fprintf(w, "no event is accepted since %s: %s\n", st.Since.Format(time.RFC3339), st.Reason)
 	}
 	if l := s.Lookups; l != nil {
 		state := "answers"

@@ -85,6 +85,7 @@ type NATS struct {
 	Store       string  `yaml:"store" default:"./data" path:"true" doc:"folder of the embedded server's data"`
 	SyncAlways  bool    `yaml:"sync_always" default:"true" doc:"embedded server: acknowledge a message only when it is on the disk"`
 	MaxStore    Size    `yaml:"max_store" default:"10GiB" doc:"embedded server: the most it may store"`
+	MinFree     Size    `yaml:"min_free" default:"256MiB" doc:"embedded server: what must stay free on the disk of the store, at most a twentieth of it; with less, no events are accepted"`
 	Replicas    int     `yaml:"replicas" default:"1" doc:"copies of streams and buckets; 3 in a cluster"`
 	User        string  `yaml:"user" doc:"user name at the server, and that the embedded one asks for"`
 	Password    Secret  `yaml:"password" doc:"password at the server, and that the embedded one asks for"`

@@ -155,6 +155,7 @@ func (c *checker) nats() {
 	if n.AckWait < time.Second {
 		c.fault("nats.ack_wait", CodeValue, "must be at least 1s")
 	}
+	c.atLeast("nats.min_free", int64(n.MinFree), 1<<20)
 	if n.Replicas < 1 || n.Replicas > 5 {
 		c.fault("nats.replicas", CodeValue, "must be from 1 to 5")
 	}

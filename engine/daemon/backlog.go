@@ -34,7 +34,7 @@ func (b backlog) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector. Where the message server does not answer it shows nothing, so that an
 // alert on absence sees it.
 func (b backlog) Collect(ch chan<- prometheus.Metric) {
-	if !b.d.nc.IsConnected() {
+	if !b.d.nc.IsConnected() || b.d.storeDown() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), backlogTimeout)

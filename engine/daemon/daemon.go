@@ -20,6 +20,7 @@ import (
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/failed"
 	"github.com/erbd/erbd/engine/listen"
+	"github.com/erbd/erbd/engine/store"
 	"github.com/erbd/erbd/engine/stream"
 )
 
@@ -49,6 +50,7 @@ type Daemon struct {
 	logs   *statementLogs
 
 	server   *stream.Embedded // nil with an external server
+	guard    *store.Guard     // nil with an external server
 	nc       *nats.Conn
 	js       jetstream.JetStream
 	features stream.Features
@@ -110,6 +112,9 @@ func (d *Daemon) start(ctx context.Context) error {
 	}
 	if d.features.Warning != "" {
 		d.log.Warn("the message server has a known problem", "version", d.features.Version, "problem", d.features.Warning)
+	}
+	if d.server != nil {
+		d.watchStore()
 	}
 	if err := d.prepare(ctx, snap); err != nil {
 		return err
@@ -175,6 +180,9 @@ func (d *Daemon) connect() (err error) {
 	if err != nil {
 		return fmt.Errorf("nats.listen_tls: %w", err)
 	}
+	if err := store.Check(n.Store); err != nil {
+		return err
+	}
 	if d.server, err = stream.StartEmbedded(stream.EmbeddedOptions{
 		StoreDir: n.Store, Listen: n.Listen, Relaxed: !n.SyncAlways, MaxStore: int64(n.MaxStore), Logger: d.log,
 		Token: token, User: n.User, Password: password, TLS: encryption,
@@ -200,11 +208,10 @@ func serverTLS(pair config.KeyPair) (*tls.Config, error) {
 // prepare makes what a snapshot needs of JetStream, and removes the intake consumers of backends that are switched
 // off, which would keep every event for ever.
 func (d *Daemon) prepare(ctx context.Context, snap *Snapshot) error {
-	t := topology(snap)
-	if err := t.Ensure(ctx, d.js, d.features); err != nil {
+	if err := d.ensure(ctx, snap); err != nil {
 		return err
 	}
-	stale, err := t.Stale(ctx, d.js)
+	stale, err := topology(snap).Stale(ctx, d.js)
 	if err != nil {
 		return err
 	}
@@ -288,6 +295,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	backstop := stream.NewBackstop(d.nc, d.js, d.store, d.ledger, d.pub.Run, d.log)
 	background("backstop", func() error { return backstop.Run(delivery) })
 	background("routers", func() error { d.tend(delivery); return nil })
+	if d.guard != nil {
+		background("store", func() error { d.guard.Run(delivery); return nil })
+	}
 	server := &http.Server{
 		Handler: d.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(d.log.Handler(), slog.LevelDebug), // scanners and broken lines
@@ -352,9 +362,8 @@ func (d *Daemon) inUse(k lane) bool {
 func (d *Daemon) tend(ctx context.Context) {
 	for ctx.Err() == nil {
 		sleep(ctx, 2*time.Second)
-		if ctx.Err() == nil {
-			d.lanes.retire(ctx, d.inUse)
-		}
+		// Nothing is known of what waits while the store is closed.
+		d.hold(func() error { d.lanes.retire(ctx, d.inUse); return nil }) //nolint:errcheck // as above
 	}
 }
 

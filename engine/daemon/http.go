@@ -16,6 +16,7 @@ import (
 
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/listen"
+	"github.com/erbd/erbd/engine/store"
 	"github.com/erbd/erbd/engine/stream"
 )
 
@@ -33,6 +34,8 @@ type Status struct {
 	NATS     string          `json:"nats,omitempty"`
 	Backends []BackendStatus `json:"backends"`
 	Routers  []RouterStatus  `json:"routers"`
+	// Store is nil where the message server is not embedded.
+	Store *store.Status `json:"store,omitempty"`
 	// Lookups is nil where users and courses are not looked up on a server.
 	Lookups *LookupStatus `json:"lookups,omitempty"`
 	// Failed is the number of events in the bucket, Aside that of messages that could not be read.
@@ -106,7 +109,7 @@ func Visitors(h config.HTTP, lookupEnv func(string) (string, bool)) (c listen.Cr
 // pages without them, for whoever watches processes, and tell no more than yes or no.
 func (d *Daemon) handler() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(d.ledger, backlog{d}, d.requests, lookupMetrics{d}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(d.ledger, backlog{d}, d.requests, lookupMetrics{d}, storeMetrics{d}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	guarded := func(pattern string, h http.Handler) { mux.Handle(pattern, d.visitors.Guard(h)) }
 	guarded("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
@@ -159,6 +162,9 @@ func (d *Daemon) readyDetail(snap *Snapshot, detail map[string]any) {
 	if keys := d.waitsForRestart(); len(keys) > 0 {
 		detail["restart"] = keys
 	}
+	if s := d.storeStatus(); s != nil && s.State != store.OK {
+		detail["ready"], detail["store"] = false, s.Reason
+	}
 	if l := lookupStatus(snap); l != nil && l.Error != "" {
 		detail["lookups"] = l.Error
 	}
@@ -179,7 +185,8 @@ func (d *Daemon) Status(ctx context.Context) Status {
 	if fault := d.lastFault.Load(); fault != nil {
 		s.Fault, s.Remembered = *fault, snap.Remembered
 	}
-	s.Restart, s.Lookups = d.waitsForRestart(), lookupStatus(snap)
+	s.Restart, s.Lookups, s.Store = d.waitsForRestart(), lookupStatus(snap), d.storeStatus()
+	s.Ready = s.Ready && (s.Store == nil || s.Store.State == store.OK)
 	for _, name := range snap.backendNames() {
 		b := BackendStatus{Name: name}
 		b.Accepted, b.Ends, b.Rejected = d.ledger.backendCounts(name)
@@ -207,10 +214,14 @@ func (d *Daemon) Status(ctx context.Context) Status {
 			s.Routers = append(s.Routers, d.routerStatus(ctx, k, true))
 		}
 	}
+	down := d.storeDown() // what waits is not known then
 	for _, r := range s.Routers {
 		// With nothing waiting, everything that was handed over must be settled: by this daemon, unless others share
 		// the work on an external server.
-		s.Agree = s.Agree && (r.Waiting > 0 || r.Open == 0 || d.opt.Settings.NATS.URL != "")
+		s.Agree = s.Agree && (down || r.Waiting > 0 || r.Open == 0 || d.opt.Settings.NATS.URL != "")
+	}
+	if down {
+		return s
 	}
 	if records, err := d.store.Count(ctx); err == nil {
 		s.Failed = records
@@ -250,6 +261,9 @@ func (d *Daemon) routerCounts(ctx context.Context, k lane, removed bool) RouterS
 
 // waiting is how many messages wait for a consumer or are in somebody's hands, and the age of the oldest in seconds.
 func (d *Daemon) waiting(ctx context.Context, streamName, durable string) (messages uint64, oldest float64) {
+	if d.storeDown() {
+		return 0, 0 // nobody would answer
+	}
 	c, err := d.js.Consumer(ctx, streamName, durable)
 	if err != nil {
 		return 0, 0

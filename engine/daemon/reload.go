@@ -79,7 +79,7 @@ func (d *Daemon) reload(ctx context.Context) error {
 	if err := sameBackends(old, snap); err != nil {
 		return err
 	}
-	if err := topology(snap).Ensure(ctx, d.js, d.features); err != nil {
+	if err := d.ensure(ctx, snap); err != nil {
 		return err
 	}
 	d.logs.apply(snap)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/erbd/erbd/engine/store"
 	"github.com/erbd/erbd/engine/stream"
 )
 
@@ -37,6 +38,7 @@ type stage struct {
 	// heartbeat is how often the server is told that messages are under way.
 	heartbeat time.Duration
 	tracing   *tracing
+	guard     *store.Guard // nil with an external server
 
 	workers []*transformer
 	trouble notice
@@ -49,7 +51,7 @@ func newStage(ctx context.Context, d *Daemon, backend string) (*stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("intake of backend %s: %w", backend, err)
 	}
-	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, heartbeat: d.opt.Settings.NATS.AckWait / 3, tracing: d.tracing}
+	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, heartbeat: d.opt.Settings.NATS.AckWait / 3, tracing: d.tracing, guard: d.guard}
 	s.trouble.log = s.log
 	for range runtime.GOMAXPROCS(0) {
 		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting, current: &d.snapshot, ledger: d.ledger})
@@ -70,8 +72,15 @@ func (s *stage) waiting(err error) {
 // handed back otherwise.
 func (s *stage) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
+		if s.tight() {
+			sleep(ctx, roundWait)
+			continue
+		}
 		msgs, err := s.fetch()
 		if err != nil {
+			if s.tight() {
+				continue // the store was closed meanwhile
+			}
 			if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted) {
 				return fmt.Errorf("intake of backend %s: %w", s.backend, err)
 			}
@@ -85,6 +94,9 @@ func (s *stage) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// tight reports whether events have to wait for the store, of which its guard speaks.
+func (s *stage) tight() bool { return s.guard != nil && s.guard.Tight() != "" }
 
 func (s *stage) fetch() (msgs []jetstream.Msg, err error) {
 	take := func(b jetstream.MessageBatch, err error) error {

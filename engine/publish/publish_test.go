@@ -186,7 +186,7 @@ func TestFull(t *testing.T) {
 	}
 	sum := <-done
 	assert.EqualValues(t, len(all), sum.Published)
-	assert.Equal(t, "the intake is full: the daemon has to catch up", said[0])
+	assert.Equal(t, "the intake is full, or the disk of the daemon: waiting for room (erbd status tells)", said[0])
 	assert.Empty(t, said[len(said)-1])
 }
 

@@ -157,7 +157,7 @@ func (r *run) store(ctx, stopped context.Context, b batch) error {
 		switch {
 		case full:
 			since = time.Time{}
-			r.wait("the intake is full: the daemon has to catch up")
+			r.wait("the intake is full, or the disk of the daemon: waiting for room (erbd status tells)")
 		case len(left) < len(b) || since.IsZero():
 			since = time.Now()
 		case time.Since(since) > giveUp:

@@ -24,6 +24,8 @@ var (
 	ErrTooLarge = errors.New("message is too large")
 	// ErrNoStream: no stream takes the subject.
 	ErrNoStream = errors.New("no stream takes the subject")
+	// ErrStore: the store of the embedded server cannot be written.
+	ErrStore = errors.New("the store of the message server fails")
 	// ErrWorker: a worker's settings cannot work.
 	ErrWorker = errors.New("unusable worker settings")
 

@@ -49,6 +49,8 @@ type Topology struct {
 	Backends []string
 	// Routers: each gets a consumer on OutStream.
 	Routers []Lane
+	// Closed makes RawStream refuse every event as if it were full, until Ensure or EnsureIntake without it.
+	Closed bool
 }
 
 // Lane is the consumer of one router.
@@ -104,11 +106,7 @@ func (t Topology) Ensure(ctx context.Context, js jetstream.JetStream, f Features
 			return fmt.Errorf("router: %w", err)
 		}
 	}
-	raw := jetstream.StreamConfig{
-		Name: RawStream, Description: "events that wait for their transformation", Subjects: []string{RawSubjects},
-		Retention: jetstream.InterestPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
-		MaxBytes: t.RawBytes, MaxMsgs: -1, MaxMsgsPerSubject: -1, Replicas: t.Replicas, Duplicates: t.Duplicates, AllowAtomicPublish: f.Atomic,
-	}
+	raw := t.intake(f)
 	out := jetstream.StreamConfig{
 		Name: OutStream, Description: "statements that wait for their delivery", Subjects: []string{OutSubjects},
 		Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
@@ -151,6 +149,25 @@ func (t Topology) Ensure(ctx context.Context, js jetstream.JetStream, f Features
 		}
 	}
 	return ensureStream(ctx, js, raw)
+}
+
+// closedBytes is the bound of an intake that takes nothing.
+const closedBytes = 1
+
+func (t Topology) intake(f Features) jetstream.StreamConfig {
+	if t.Closed {
+		t.RawBytes = closedBytes // what is stored stays: only a new message is measured against it
+	}
+	return jetstream.StreamConfig{
+		Name: RawStream, Description: "events that wait for their transformation", Subjects: []string{RawSubjects},
+		Retention: jetstream.InterestPolicy, Storage: jetstream.FileStorage, Discard: jetstream.DiscardNew,
+		MaxBytes: t.RawBytes, MaxMsgs: -1, MaxMsgsPerSubject: -1, Replicas: t.Replicas, Duplicates: t.Duplicates, AllowAtomicPublish: f.Atomic,
+	}
+}
+
+// EnsureIntake brings RawStream, which exists, to the settings of the topology: Closed, or open.
+func (t Topology) EnsureIntake(ctx context.Context, js jetstream.JetStream, f Features) error {
+	return ensureStream(ctx, js, t.withDefaults().intake(f))
 }
 
 func (l Lane) consumer(replicas int) jetstream.ConsumerConfig {
