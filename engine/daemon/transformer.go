@@ -62,7 +62,7 @@ func (t *transformer) message(ctx context.Context, snap *Snapshot, m jetstream.M
 	if err != nil {
 		return nil, fmt.Errorf("intake message: %w", err)
 	}
-	id := t.backend + "." + strconv.FormatUint(md.Sequence.Stream, 10)
+	id := t.backend + "." + stream.MessageID(md)
 	r := &result{seq: md.Sequence.Stream, tally: newTally()}
 	items := map[*route.Router][]stream.Item{}
 	n := 0

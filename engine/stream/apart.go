@@ -6,37 +6,37 @@ import "sync"
 // so that these are not sent and counted twice when the message comes again.
 type apart struct {
 	mu    sync.Mutex
-	items map[uint64]map[int]bool // place of the message in the stream → places in it
+	items map[string]map[int]bool // MessageID of the message → places in it
 }
 
-// add remembers items of the message at seq.
-func (a *apart) add(seq uint64, items []int) {
+// add remembers items of a message.
+func (a *apart) add(id string, items []int) {
 	if len(items) == 0 {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.items == nil {
-		a.items = map[uint64]map[int]bool{}
+		a.items = map[string]map[int]bool{}
 	}
-	if a.items[seq] == nil {
-		a.items[seq] = map[int]bool{}
+	if a.items[id] == nil {
+		a.items[id] = map[int]bool{}
 	}
 	for _, i := range items {
-		a.items[seq][i] = true
+		a.items[id][i] = true
 	}
 }
 
-// has reports whether an item of the message at seq is a message of its own.
-func (a *apart) has(seq uint64, item int) bool {
+// has reports whether an item of a message is a message of its own.
+func (a *apart) has(id string, item int) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.items[seq][item]
+	return a.items[id][item]
 }
 
-// forget is called when the message at seq is acknowledged.
-func (a *apart) forget(seq uint64) {
+// forget is called when a message is acknowledged.
+func (a *apart) forget(id string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.items, seq)
+	delete(a.items, id)
 }

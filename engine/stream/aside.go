@@ -26,7 +26,7 @@ const (
 func SetAside(ctx context.Context, p *Publisher, m jetstream.Msg, reason string) error {
 	id := ""
 	if md, err := m.Metadata(); err == nil {
-		id = "bad." + md.Stream + "." + strconv.FormatUint(md.Sequence.Stream, 10)
+		id = "bad." + md.Stream + "." + MessageID(md)
 	}
 	out := Message{
 		Subject: "erb.bad.message", ID: id, Data: m.Data(),
@@ -41,6 +41,12 @@ func SetAside(ctx context.Context, p *Publisher, m jetstream.Msg, reason string)
 		return fmt.Errorf("keep an unreadable message aside: %w", err)
 	}
 	return nil
+}
+
+// MessageID names a stored message within its stream: by its number and its time. A stream that lost its last messages
+// gives their numbers out again.
+func MessageID(md *jetstream.MsgMetadata) string {
+	return strconv.FormatUint(md.Sequence.Stream, 10) + "." + strconv.FormatInt(md.Timestamp.UnixNano(), 36)
 }
 
 // headerText makes a text fit for a header.

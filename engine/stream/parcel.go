@@ -49,6 +49,7 @@ const acksInFlight = 16
 type parcel struct {
 	msg     jetstream.Msg
 	seq     uint64 // in the stream
+	id      string // in the stream, see MessageID
 	made    int    // attempts so far with the coming one
 	first   time.Time
 	foreign bool // another run published it
@@ -91,7 +92,7 @@ func (w *Worker) open(ctx context.Context, m jetstream.Msg) *parcel {
 		w.unreadable(ctx, m, err)
 		return nil
 	}
-	p := &parcel{msg: m, seq: md.Sequence.Stream, first: headerTime(h, HeaderFirst), foreign: !w.pub.Run.owns(h), items: make([]parcelItem, 0, len(items))}
+	p := &parcel{msg: m, seq: md.Sequence.Stream, id: MessageID(md), first: headerTime(h, HeaderFirst), foreign: !w.pub.Run.owns(h), items: make([]parcelItem, 0, len(items))}
 	if p.first.IsZero() {
 		p.first = md.Timestamp
 	}
@@ -99,7 +100,7 @@ func (w *Worker) open(ctx context.Context, m jetstream.Msg) *parcel {
 	// Close to the consumer's limit a message is given up here, where it can be kept, not by the server.
 	worn := int(md.NumDelivered) >= w.cfg.MaxRetries+deliverMargin-1
 	for i, it := range items {
-		if w.apart.has(p.seq, i) {
+		if w.apart.has(p.id, i) {
 			continue
 		}
 		one := parcelItem{Item: it, at: i, entries: make([]entry, len(it.Statements))}
@@ -217,7 +218,7 @@ func (w *Worker) settleOne(ctx context.Context, p *parcel) error {
 
 // ended counts the events that came to their end with a message that is acknowledged.
 func (w *Worker) ended(p *parcel, ends []end) {
-	w.apart.forget(p.seq)
+	w.apart.forget(p.id)
 	if !w.meter.Acked(p.seq) {
 		return // it was out of sight for longer than AckWait, say in a pause of the process
 	}
@@ -328,7 +329,7 @@ func (w *Worker) republish(ctx context.Context, p *parcel, items []part, attempt
 		if !notBefore.IsZero() {
 			h.Set(HeaderNotBefore, strconv.FormatInt(notBefore.UnixMilli(), 10))
 		}
-		msgs[i] = Message{Subject: OutSubject(w.cfg.Backend, w.cfg.Router), ID: fmt.Sprintf("apart.%d.%d", p.seq, it.at), Header: h, Data: data, Stored: func(seq uint64) {
+		msgs[i] = Message{Subject: OutSubject(w.cfg.Backend, w.cfg.Router), ID: fmt.Sprintf("apart.%s.%d", p.id, it.at), Header: h, Data: data, Stored: func(seq uint64) {
 			stored = append(stored, it.at)
 			if w.pub.Run.New(seq) {
 				fresh++
@@ -336,7 +337,7 @@ func (w *Worker) republish(ctx context.Context, p *parcel, items []part, attempt
 		}}
 	}
 	err := w.pub.PublishTogether(ctx, msgs...)
-	w.apart.add(p.seq, stored)
+	w.apart.add(p.id, stored)
 	if p.foreign && fresh > 0 {
 		w.meter.Carried(w.cfg.Backend, w.cfg.Router, fresh)
 	}
