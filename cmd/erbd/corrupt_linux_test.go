@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -40,4 +42,48 @@ func TestIntakeStartsOver(t *testing.T) {
 	unique, _ := lrs.count("a")
 	assert.Equal(t, 20, unique)
 	p.end(syscall.SIGTERM)
+}
+
+// TestDamagedStore spoils a message that waits: the others are delivered, and what was lost is told everywhere, after
+// another restart, too.
+func TestDamagedStore(t *testing.T) {
+	lrs := newLRS(t)
+	lrs.down.Store(true)
+	dir := t.TempDir()
+	p := newProcess(t, dir, lrs.URL)
+	p.run()
+	js := p.connect()
+	for n := range 10 {
+		require.NoError(t, p.publish(js, n))
+	}
+	p.until("all are transformed", func() bool {
+		s := p.status()
+		return len(s.Routers) == 1 && s.Routers[0].Routed == 10
+	})
+	p.end(syscall.SIGTERM)
+	block := filepath.Join(dir, "jetstream", "$G", "streams", stream.OutStream, "msgs", "1.blk")
+	b, err := os.ReadFile(block)
+	require.NoError(t, err)
+	at := bytes.Index(b, []byte(`"id":"e4"`))
+	require.Positive(t, at)
+	b[at+7] = 'X'
+	require.NoError(t, os.WriteFile(block, b, 0o600))
+	p.run()
+	lrs.down.Store(false)
+	p.until("the others are delivered", func() bool { unique, _ := lrs.count("a"); return unique >= 9 })
+	for range 2 {
+		assert.Contains(t, p.get("/metrics"), "\nerb_store_lost_messages 1\n")
+		code, out, _ := erbd(t.Context(), nil, "status", "--config", p.path("erbd.yaml"))
+		assert.Zero(t, code)
+		assert.Regexp(t, `(?m)^damage of the store, found at .*: stream ERB_OUT, messages lost \(at most\): 1: \d+ of \d+ bytes of block 1 are unreadable, a copy is in `, out)
+		p.end(syscall.SIGTERM)
+		p.run()
+	}
+	p.end(syscall.SIGTERM)
+	unique, _ := lrs.count("a")
+	assert.Equal(t, 9, unique)
+	assert.Equal(t, 1, strings.Count(p.log.String(), "the store is damaged"), "logged once")
+	kept, err := os.ReadDir(filepath.Join(dir, "damaged"))
+	require.NoError(t, err)
+	assert.Len(t, kept, 1)
 }

@@ -114,6 +114,11 @@ func writeStatus(w io.Writer, s *daemon.Status) error {
 	if st := s.Store; st != nil && st.State != store.OK {
 		fmt.Fprintf(w, "no event is accepted since %s: %s\n", st.Since.Format(time.RFC3339), st.Reason)
 	}
+	if s.Store != nil {
+		for _, l := range s.Store.Losses {
+			fmt.Fprintf(w, "damage of the store, found at %s: stream %s, messages lost (at most): %d: %s\n", l.At.Format(time.RFC3339), l.Stream, l.Messages, l.Reason)
+		}
+	}
 	if l := s.Lookups; l != nil {
 		state := "answers"
 		if l.Error != "" {

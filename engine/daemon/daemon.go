@@ -49,18 +49,19 @@ type Daemon struct {
 	ledger *ledger
 	logs   *statementLogs
 
-	server   *stream.Embedded // nil with an external server
-	guard    *store.Guard     // nil with an external server
-	nc       *nats.Conn
-	js       jetstream.JetStream
-	features stream.Features
-	pub      *stream.Publisher
-	store    *failed.Store
-	lanes    *lanes
-	tracing  *tracing
-	requests *prometheus.HistogramVec
-	listener net.Listener // nil where http.listen is off
-	visitors listen.Credentials
+	server    *stream.Embedded // nil with an external server
+	guard     *store.Guard     // nil with an external server
+	inventory *store.Inventory // nil with an external server
+	nc        *nats.Conn
+	js        jetstream.JetStream
+	features  stream.Features
+	pub       *stream.Publisher
+	store     *failed.Store
+	lanes     *lanes
+	tracing   *tracing
+	requests  *prometheus.HistogramVec
+	listener  net.Listener // nil where http.listen is off
+	visitors  listen.Credentials
 
 	snapshot  atomic.Pointer[Snapshot]
 	reloading sync.Mutex // held while a snapshot is replaced
@@ -118,6 +119,9 @@ func (d *Daemon) start(ctx context.Context) error {
 	}
 	if err := d.prepare(ctx, snap); err != nil {
 		return err
+	}
+	if d.inventory != nil {
+		d.inventory.CheckServer(ctx, d.js)
 	}
 	s := d.opt.Settings
 	d.pub = stream.NewPublisher(d.nc, d.js, d.features, s.NATS.URL != "" || s.NATS.SyncAlways)
@@ -183,7 +187,9 @@ func (d *Daemon) connect() (err error) {
 	if err := store.Check(n.Store); err != nil {
 		return err
 	}
+	d.inventory = store.NewInventory(n.Store, d.log)
 	if d.server, err = stream.StartEmbedded(stream.EmbeddedOptions{
+		Opening: d.inventory.Inspect, Closed: d.inventory.Close,
 		StoreDir: n.Store, Listen: n.Listen, Relaxed: !n.SyncAlways, MaxStore: int64(n.MaxStore), Logger: d.log,
 		Token: token, User: n.User, Password: password, TLS: encryption,
 	}); err != nil {
@@ -297,6 +303,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	background("routers", func() error { d.tend(delivery); return nil })
 	if d.guard != nil {
 		background("store", func() error { d.guard.Run(delivery); return nil })
+		background("inventory", func() error { d.inventory.Run(delivery, d.js, d.storeDown); return nil })
 	}
 	server := &http.Server{
 		Handler: d.handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
@@ -371,6 +378,11 @@ func (d *Daemon) tend(ctx context.Context) {
 func (d *Daemon) close() {
 	if d.listener != nil {
 		d.listener.Close() //nolint:errcheck // closed by the server already
+	}
+	if d.inventory != nil && d.js != nil && !d.storeDown() {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		d.inventory.Note(ctx, d.js)
+		cancel()
 	}
 	if d.nc != nil {
 		d.nc.Close()

@@ -55,6 +55,7 @@ func (d *Daemon) storeStatus() *store.Status {
 		return nil
 	}
 	s := d.guard.Status()
+	s.Losses = d.inventory.Losses()
 	return &s
 }
 
@@ -65,6 +66,8 @@ var (
 	descStore    = prometheus.NewDesc("erb_store_accepting", "1 while the store of the embedded server takes events, 0 while the disk is full or fails.", nil, nil)
 	descFree     = prometheus.NewDesc("erb_store_free_bytes", "What can be written to the disk of the store.", nil, nil)
 	descReserve  = prometheus.NewDesc("erb_store_reserve_bytes", "What has to stay free on the disk of the store; with less, no events are accepted.", nil, nil)
+	descLost     = prometheus.NewDesc("erb_store_lost_messages", "Messages that damage of the store destroyed in the last week, at most.", nil, nil)
+	descDamage   = prometheus.NewDesc("erb_store_damages", "Damages of the store that were found in the last week.", nil, nil)
 	descFailures = prometheus.NewDesc("erb_store_failures_total", "How often the store could not be written since the start.", nil, nil)
 )
 
@@ -73,7 +76,7 @@ type storeMetrics struct{ d *Daemon }
 
 // Describe implements prometheus.Collector.
 func (m storeMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descStore, descFree, descReserve, descFailures} {
+	for _, d := range []*prometheus.Desc{descStore, descFree, descReserve, descFailures, descLost, descDamage} {
 		ch <- d
 	}
 }
@@ -89,5 +92,11 @@ func (m storeMetrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(descFree, prometheus.GaugeValue, float64(s.Free))
 	}
 	ch <- prometheus.MustNewConstMetric(descReserve, prometheus.GaugeValue, float64(s.Reserve))
+	lost := uint64(0)
+	for _, l := range s.Losses {
+		lost += l.Messages
+	}
+	ch <- prometheus.MustNewConstMetric(descLost, prometheus.GaugeValue, float64(lost))
+	ch <- prometheus.MustNewConstMetric(descDamage, prometheus.GaugeValue, float64(len(s.Losses)))
 	ch <- prometheus.MustNewConstMetric(descFailures, prometheus.CounterValue, float64(s.Failures))
 }

@@ -6,4 +6,6 @@
 // stream without a word; the Guard then closes the store, answers publishers in its stead, and opens the store again
 // once it can be written. Nothing that was acknowledged is lost by that, and what was not stored counts as a duplicate
 // no more, so that it can be published again with the same id.
+//
+// An Inventory remembers what the streams held and looks through their files before the server opens them.
 package store

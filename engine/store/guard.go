@@ -67,6 +67,8 @@ type Status struct {
 	Reserve int64 `json:"reserve_bytes"`
 	// Failures counts the failures since the start.
 	Failures uint64 `json:"failures"`
+	// Losses are the damages that were found in the last week.
+	Losses []Loss `json:"losses,omitempty"`
 }
 
 // Guard watches a store. Its methods are safe for concurrent use; Run is to be called once.

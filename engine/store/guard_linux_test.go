@@ -23,25 +23,25 @@ import (
 
 const patience = time.Minute
 
-// record is a log.
-type record struct {
+// lines is a log.
+type lines struct {
 	mu sync.Mutex
 	b  strings.Builder
 }
 
-func (r *record) Write(p []byte) (int, error) {
+func (r *lines) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.b.Write(p)
 }
 
-func (r *record) String() string {
+func (r *lines) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.b.String()
 }
 
-func (r *record) count(text string) int { return strings.Count(r.String(), text) }
+func (r *lines) count(text string) int { return strings.Count(r.String(), text) }
 
 // guarded is an embedded server whose store is watched over.
 type guarded struct {
@@ -51,14 +51,14 @@ type guarded struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	pub    *stream.Publisher
-	log    *record
+	log    *lines
 	// restored counts the calls of Options.Restored.
 	restored chan struct{}
 }
 
 func newGuarded(t *testing.T, dir string, reserve int64) *guarded {
 	t.Helper()
-	g := &guarded{t: t, log: &record{}, restored: make(chan struct{}, 100)}
+	g := &guarded{t: t, log: &lines{}, restored: make(chan struct{}, 100)}
 	log := slog.New(slog.NewTextHandler(g.log, nil))
 	t.Cleanup(func() {
 		if t.Failed() {

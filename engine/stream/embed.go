@@ -2,6 +2,7 @@ package stream
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -43,6 +44,9 @@ type EmbeddedOptions struct {
 	Token, User, Password string
 	// TLS, if set, encrypts the connections from outside the process.
 	TLS *tls.Config
+	// Opening, if set, is called with the directory locked before the server opens it; its error is that of
+	// StartEmbedded. Closed, if set, is called after the server has closed it, still locked.
+	Opening, Closed func() error
 	// Logger gets the server's warnings and errors; nil means none.
 	Logger *slog.Logger
 }
@@ -54,6 +58,7 @@ type Embedded struct {
 	login   nats.Option // nil where nothing is asked for
 	tls     bool
 	options *server.Options
+	closed  func() error
 }
 
 // StartEmbedded locks the store directory and starts a server on it. Errors: ErrLocked, ErrOptions, or what the
@@ -103,7 +108,10 @@ func StartEmbedded(o EmbeddedOptions) (*Embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := forgetBatches(o.StoreDir); err != nil {
+	if o.Opening != nil {
+		err = o.Opening()
+	}
+	if err = errors.Join(err, forgetBatches(o.StoreDir)); err != nil {
 		_ = l.release()
 		return nil, err
 	}
@@ -116,7 +124,7 @@ func StartEmbedded(o EmbeddedOptions) (*Embedded, error) {
 		ns.SetLoggerV2(&serverLog{o.Logger}, false, false, false)
 	}
 	ns.Start()
-	e := &Embedded{server: ns, options: so, lock: l, tls: o.TLS != nil}
+	e := &Embedded{server: ns, options: so, lock: l, tls: o.TLS != nil, closed: o.Closed}
 	switch {
 	case o.Token != "":
 		e.login = nats.Token(o.Token)
@@ -158,7 +166,11 @@ func (e *Embedded) Connect(name string) (*nats.Conn, error) {
 func (e *Embedded) Close() error {
 	e.server.Shutdown()
 	e.server.WaitForShutdown()
-	return e.lock.release()
+	var err error
+	if e.closed != nil {
+		err, e.closed = e.closed(), nil
+	}
+	return errors.Join(err, e.lock.release())
 }
 
 // serverLog hands the server's own log lines on; its notices are many and are debug lines here.
