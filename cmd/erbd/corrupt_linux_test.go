@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,4 +87,37 @@ func TestDamagedStore(t *testing.T) {
 	kept, err := os.ReadDir(filepath.Join(dir, "damaged"))
 	require.NoError(t, err)
 	assert.Len(t, kept, 1)
+}
+
+// TestKilledStoreIsSound kills a daemon at work, at once and again: that damages nothing, and nothing that was
+// acknowledged is missing. ERBD_TORTURE=full does it more often.
+func TestKilledStoreIsSound(t *testing.T) {
+	kills := 3
+	if os.Getenv("ERBD_TORTURE") == "full" {
+		kills = 30
+	}
+	lrs := newLRS(t)
+	p := newProcess(t, t.TempDir(), lrs.URL)
+	n, acked := 0, map[int]bool{}
+	for kill := range kills {
+		p.run()
+		js := p.connect()
+		for range 30 + kill {
+			if n++; p.publish(js, n) == nil {
+				acked[n] = true
+			}
+		}
+		assert.Contains(t, p.get("/metrics"), "\nerb_store_damages 0\n")
+		p.end(syscall.SIGKILL)
+	}
+	p.run()
+	assert.Contains(t, p.get("/metrics"), "\nerb_store_damages 0\n")
+	p.until("all are delivered", func() bool { unique, _ := lrs.count("a"); return unique >= len(acked) })
+	p.end(syscall.SIGTERM)
+	assert.NotContains(t, p.log.String(), "the store is damaged")
+	lrs.mu.Lock()
+	defer lrs.mu.Unlock()
+	for id := range acked {
+		assert.Positive(t, lrs.ids["a"]["e"+strconv.Itoa(id)], id)
+	}
 }

@@ -202,6 +202,7 @@ func TestStoreCannotBeWritten(t *testing.T) {
 		assert.NotZero(t, code)
 		assert.Contains(t, stderr, "erbd: error: the store cannot be written: ")
 		assert.Contains(t, stderr, want)
+		assert.Contains(t, stderr, "\nhint: make room on the disk of nats.store")
 		fault(false)
 	}
 	p.run()

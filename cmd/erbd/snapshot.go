@@ -17,6 +17,7 @@ import (
 	"github.com/erbd/erbd/engine/lastgood"
 	"github.com/erbd/erbd/engine/lookup"
 	"github.com/erbd/erbd/engine/route"
+	"github.com/erbd/erbd/engine/store"
 	"github.com/erbd/erbd/engine/stream"
 )
 
@@ -142,6 +143,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, stream.ErrLocked):
 		return cli.Fail(err, "another erbd serves from this store: stop it, or give this one a store of its own with --nats.store DIR")
+	case errors.Is(err, store.ErrDown):
+		return cli.Fail(err, "make room on the disk of nats.store, or let erbd write there")
 	case errors.Is(err, stream.ErrIncompatible):
 		return cli.Fail(err, "the streams belong to another program or an incompatible version: use another store or account")
 	}

@@ -39,6 +39,8 @@ type stage struct {
 	heartbeat time.Duration
 	tracing   *tracing
 	guard     *store.Guard // nil with an external server
+	js        jetstream.JetStream
+	steadily  func(func() error) error // see Daemon.hold
 
 	workers []*transformer
 	trouble notice
@@ -51,7 +53,7 @@ func newStage(ctx context.Context, d *Daemon, backend string) (*stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("intake of backend %s: %w", backend, err)
 	}
-	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, heartbeat: d.opt.Settings.NATS.AckWait / 3, tracing: d.tracing, guard: d.guard}
+	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, heartbeat: d.opt.Settings.NATS.AckWait / 3, tracing: d.tracing, guard: d.guard, js: d.js, steadily: d.hold}
 	s.trouble.log = s.log
 	for range runtime.GOMAXPROCS(0) {
 		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting, current: &d.snapshot, ledger: d.ledger})
@@ -81,7 +83,7 @@ func (s *stage) Run(ctx context.Context) error {
 			if s.tight() {
 				continue // the store was closed meanwhile
 			}
-			if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted) {
+			if s.gone(ctx, err) {
 				return fmt.Errorf("intake of backend %s: %w", s.backend, err)
 			}
 			s.trouble.say("the intake does not answer", err)
@@ -93,6 +95,18 @@ func (s *stage) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// gone reports whether the consumer does not exist any more. A store that is closed says so, too, and opens again.
+func (s *stage) gone(ctx context.Context, err error) bool {
+	if !errors.Is(err, jetstream.ErrConsumerNotFound) && !errors.Is(err, jetstream.ErrConsumerDeleted) {
+		return false
+	}
+	err = s.steadily(func() error {
+		_, err := s.js.Consumer(ctx, stream.RawStream, stream.TransformDurable(s.backend))
+		return err
+	})
+	return errors.Is(err, jetstream.ErrConsumerNotFound)
 }
 
 // tight reports whether events have to wait for the store, of which its guard speaks.

@@ -273,7 +273,7 @@ func TestCheck(t *testing.T) {
 	disk.Fill(0)
 	err := Check(dir)
 	assert.ErrorIs(t, err, ErrDown)
-	assert.ErrorContains(t, err, "no space left on device: make room")
+	assert.ErrorContains(t, err, "no space left on device")
 	disk.Empty()
 	disk.ReadOnly(true)
 	assert.ErrorContains(t, Check(dir), "read-only file system")

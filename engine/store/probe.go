@@ -32,10 +32,10 @@ func Probe(dir string) (err error) {
 // exist is made.
 func Check(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("%w: %w: choose another nats.store, or let erbd write there", ErrDown, err)
+		return fmt.Errorf("%w: %w", ErrDown, err)
 	}
 	if err := Probe(dir); err != nil {
-		return fmt.Errorf("%w: %w: make room, or let erbd write there", ErrDown, err)
+		return fmt.Errorf("%w: %w", ErrDown, err)
 	}
 	return nil
 }
