@@ -59,12 +59,15 @@ func readBlock(stream string, index int, data []byte) (*block, error) {
 		if size == 0 {
 			from := at
 			for at++; at < len(data); at++ {
+				if !likely(data[at:]) {
+					continue
+				}
 				if size, seq = record(sum, data[at:]); size > 0 {
 					break
 				}
 			}
 			g := gap{from: from, to: at, before: before}
-			if size > 0 {
+			if at < len(data) {
 				g.after = seq &^ flags
 			}
 			b.gaps = append(b.gaps, g)
@@ -113,6 +116,27 @@ func record(sum hash.Hash64, data []byte) (size int, seq uint64) {
 		return 0, 0
 	}
 	return size, binary.LittleEndian.Uint64(data[4:])
+}
+
+// likely reports whether a record may begin here, without the cost of its checksum: by a number that no stream has come
+// to, and a subject that is none, most bytes show that they are something else.
+func likely(data []byte) bool {
+	if len(data) < recordHead+recordSum || binary.LittleEndian.Uint64(data[4:])&^flags >= 1<<48 {
+		return false
+	}
+	size := int(binary.LittleEndian.Uint16(data[20:]))
+	if size == 0 {
+		return binary.LittleEndian.Uint32(data) == recordHead+recordSum
+	}
+	if recordHead+size > len(data) {
+		return false
+	}
+	for _, c := range data[recordHead : recordHead+size] {
+		if c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 // without returns the block without its gaps.
