@@ -3,8 +3,6 @@ package event
 import (
 	"strings"
 	"unsafe"
-
-	"github.com/tidwall/gjson"
 )
 
 // Members calls fn for each member of an object or item of a list, in order, until fn returns false. json is valid
@@ -32,7 +30,7 @@ func Members(json string, fn func(key string, value Span) bool) {
 			i, escaped = s.text(i)
 			key = json[start+1 : max(start+1, i-1)]
 			if escaped {
-				key = gjson.Parse(json[start:i]).Str
+				key = Unquote(json[start:i])
 			}
 			for i < len(json) && (json[i] <= ' ' || json[i] == ':') {
 				i++

@@ -53,7 +53,7 @@ func FuzzScan(f *testing.F) {
 	f.Add(`{"a":{"k":null,"b":{"k":1}},"c":{"k":2},"k":"x"}`)
 	f.Add(`{"data":{"id":1,"k":{"id":2}},"data":{"k":[{"id":3}]}}`)
 	f.Fuzz(func(t *testing.T, src string) {
-		if !json.Valid([]byte(src)) || strings.Contains(src, `\u`) {
+		if !json.Valid([]byte(src)) {
 			return
 		}
 		var root map[string]any

@@ -2,9 +2,22 @@ package event
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+	"unsafe"
 )
+
+// Unquote returns the text that a JSON string stands for; quoted is one, in its quotes, of valid JSON. A lone surrogate
+// becomes U+FFFD. The result is quoted's own memory where nothing is escaped.
+func Unquote(quoted string) string {
+	raw := quoted[1 : len(quoted)-1]
+	if strings.IndexByte(raw, '\\') < 0 {
+		return raw
+	}
+	b := appendUnquoted(make([]byte, 0, len(raw)), unsafe.Slice(unsafe.StringData(raw), len(raw)))
+	return unsafe.String(unsafe.SliceData(b), len(b))
+}
 
 // appendUnquoted appends the text that raw, the validated inside of a JSON
 // string, stands for. A lone surrogate becomes U+FFFD.

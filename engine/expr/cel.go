@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/overloads"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
@@ -24,6 +25,10 @@ func (x *Expr) plan(b *Binder) (Node, error) {
 		call, ok := i.(interpreter.InterpretableCall)
 		if !ok {
 			return i, nil
+		}
+		if re := literalPattern(call); re != nil {
+			run := func(f *Frame, args []Value) Value { return re.matches(f, args[0]) }
+			return &libraryCall{id: i.ID(), args: call.Args(), run: run}, nil
 		}
 		fn, ours := functionsByName[call.Function()]
 		if !ours || !strings.HasPrefix(call.OverloadID(), fn.Name+"_") {
@@ -60,6 +65,22 @@ func (x *Expr) plan(b *Binder) (Node, error) {
 		}
 		return fromCEL(out)
 	}, nil
+}
+
+// literalPattern is the regular expression of a call of matches, nil for any other call.
+func literalPattern(call interpreter.InterpretableCall) *pattern {
+	if call.Function() != overloads.Matches || len(call.Args()) != 2 {
+		return nil
+	}
+	c, ok := call.Args()[1].(interpreter.InterpretableConst)
+	if !ok {
+		return nil
+	}
+	re, err := compileRegexp(fromCEL(c.Value()).str())
+	if err != nil {
+		return nil // Compile has refused it
+	}
+	return re
 }
 
 func asFailure(err error) *Failure {
@@ -145,9 +166,16 @@ func (c *libraryCall) Exec(e *interpreter.ExecutionFrame) ref.Val {
 		}
 		f.stack = append(f.stack, v)
 	}
+	if !f.spendOn(f.stack[base:]) {
+		f.stack = f.stack[:base]
+		return types.WrapErr(f.over)
+	}
 	result := c.run(f, f.stack[base:])
 	f.stack = f.stack[:base]
-	return toCEL(result)
+	if f.over != nil {
+		return types.WrapErr(f.over)
+	}
+	return f.toCEL(result)
 }
 
 // finiteCall refuses a result that JSON cannot write, NaN or an infinity, where it arises. It also keeps cel-go from
@@ -189,7 +217,7 @@ func toCEL(v Value) ref.Val {
 		m := map[ref.Val]ref.Val{}
 		var keys []ref.Val
 		gjson.Parse(v.str()).ForEach(func(k, e gjson.Result) bool {
-			key := types.String(k.Str)
+			key := types.String(textOf(k))
 			if _, twice := m[key]; !twice {
 				keys = append(keys, key)
 			}

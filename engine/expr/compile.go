@@ -276,10 +276,10 @@ func (x *Expr) checkLiterals() (faults []Fault) {
 			call := e.AsCall()
 			if fn, ok := functionsByName[call.FunctionName()]; ok && !call.IsMemberFunction() {
 				for i, arg := range call.Args() {
-					if !fn.param(i).Literal {
+					value, isText := literalText(arg)
+					if !fn.param(i).Literal && (fn.Name != fnPath || !isText) {
 						continue
 					}
-					value, isText := literalText(arg)
 					switch {
 					case !isText:
 						f := x.fault(arg, "bad-argument", fmt.Sprintf("%s needs a literal %s, known when the mapping is loaded", fn.Name, fn.param(i).Name))
@@ -287,12 +287,16 @@ func (x *Expr) checkLiterals() (faults []Fault) {
 							f.Hint = "path(…) takes a computed path"
 						}
 						faults = append(faults, f)
+					case fn.Name == fnPath:
+						if err := checkGeneralPath(value); err != nil {
+							faults = append(faults, x.fault(arg, "bad-argument", err.Error()))
+						}
 					case fn.param(i).Name == "path" || fn.Name == "find":
 						if err := event.CheckPath(value); err != nil {
 							faults = append(faults, x.fault(arg, "bad-argument", err.Error()))
 						}
 					case fn.param(i).Name == "pattern":
-						if _, err := regexp.Compile(value); err != nil {
+						if _, err := compileRegexp(value); err != nil {
 							faults = append(faults, x.fault(arg, "bad-argument", "bad regular expression: "+regexpReason(err)))
 						}
 					}
@@ -300,10 +304,10 @@ func (x *Expr) checkLiterals() (faults []Fault) {
 			}
 			if call.FunctionName() == "matches" && len(call.Args()) > 0 {
 				arg := call.Args()[len(call.Args())-1]
-				if pattern, ok := literalText(arg); ok {
-					if _, err := regexp.Compile(pattern); err != nil {
-						faults = append(faults, x.fault(arg, "bad-argument", "bad regular expression: "+regexpReason(err)))
-					}
+				if pattern, ok := literalText(arg); !ok {
+					faults = append(faults, x.fault(arg, "bad-argument", "matches needs a literal regular expression, known when the mapping is loaded"))
+				} else if _, err := compileRegexp(pattern); err != nil {
+					faults = append(faults, x.fault(arg, "bad-argument", "bad regular expression: "+regexpReason(err)))
 				}
 			}
 		}

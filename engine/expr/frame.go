@@ -4,6 +4,8 @@ import (
 	"context"
 	"unsafe"
 
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/interpreter"
 	"github.com/tidwall/gjson"
 
@@ -32,6 +34,8 @@ type Frame struct {
 	scratch   []byte
 	buffers   [][]byte
 	objects   objects
+	steps     int      // taken for the event, of maxSteps
+	over      *Failure // the event has taken too much
 	// observer is told of the values and branches of expressions that were bound for it; see Observe.
 	observer Observer
 }
@@ -57,7 +61,10 @@ func (f *Frame) Begin(ctx context.Context, ev event.Event, scanner *event.Scanne
 	f.ctx = ctx
 	f.json = unsafe.String(unsafe.SliceData(ev.JSON), len(ev.JSON))
 	f.spans = f.scan.Run(scanner, ev)
-	f.scratch = f.scratch[:0]
+	if cap(f.scratch) > keptMemory {
+		f.scratch = nil
+	}
+	f.scratch, f.steps, f.over = f.scratch[:0], 0, nil
 	f.stack = f.stack[:0]
 	f.vars = f.vars[:0]
 	f.objects.forget()
@@ -105,7 +112,11 @@ func (f *Frame) Borrow() []byte {
 }
 
 // Return takes back a buffer of Borrow.
-func (f *Frame) Return(b []byte) { f.buffers = append(f.buffers, b) }
+func (f *Frame) Return(b []byte) {
+	if cap(b) <= keptMemory {
+		f.buffers = append(f.buffers, b)
+	}
+}
 
 // Event is the JSON text of the event.
 func (f *Frame) Event() string { return f.json }
@@ -139,6 +150,9 @@ func (f *Frame) variable(i int) Value {
 		return NullValue
 	}
 	value := def.Eval(f)
+	if f.over != nil && value.kind != Failed {
+		value = failWith(f.over)
+	}
 	if value.kind == Failed && value.Failure().Origin == nil {
 		value.Failure().Origin = def.Origin
 	}
@@ -157,12 +171,20 @@ func (f *Frame) build(fn func(dst []byte) []byte) string {
 // since returns the scratch memory behind start as a string. The memory is only ever appended to while the
 // event lasts, so the string stays as it is.
 func (f *Frame) since(start int) string {
+	if len(f.scratch) > maxMemory {
+		f.exceed(tooMuchMemory)
+		f.scratch = f.scratch[:start]
+		return "{}" // text as good as an object: nobody will see it
+	}
 	b := f.scratch[start:]
 	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
 // Keep copies b into the scratch memory of the frame and returns it as a value of JSON text.
 func (f *Frame) Keep(kind Kind, b []byte) Value {
+	if !f.room(len(b)) {
+		return f.exceed(tooMuchMemory)
+	}
 	start := len(f.scratch)
 	f.scratch = append(f.scratch, b...)
 	return stringValue(kind, f.since(start))
@@ -198,6 +220,9 @@ func (f *Frame) present(s event.Slot) Value {
 
 // gjson is a general path into the event.
 func (f *Frame) gjson(path string) Value {
+	if !f.spend(len(f.json)) {
+		return failWith(f.over)
+	}
 	r := gjson.Get(f.json, path)
 	if !r.Exists() || r.Raw == "" {
 		return NullValue
@@ -211,15 +236,23 @@ func (f *Frame) ResolveName(name string) (any, bool) {
 		return f, true
 	}
 	if i, ok := f.scope.index[name]; ok {
-		return toCEL(f.variable(i)), true
+		return f.toCEL(f.variable(i)), true
 	}
 	if name == eventName {
-		return toCEL(JSONValue(f.json)), true
+		return f.toCEL(JSONValue(f.json)), true
 	}
 	if v, ok := f.scope.consts[name]; ok {
-		return toCEL(v), true
+		return f.toCEL(v), true
 	}
 	return nil, false
+}
+
+// toCEL makes a value for cel-go, which takes the steps that this costs.
+func (f *Frame) toCEL(v Value) ref.Val {
+	if v.kind != Failed && !f.spend(handed(v)) {
+		return types.WrapErr(f.over)
+	}
+	return toCEL(v)
 }
 
 // Parent is nil: a frame is the outermost activation.

@@ -73,13 +73,16 @@ var eventFunctions = []*Function{
 	typedGet("get_object", "an object", cel.DynType, `get_object("data.options")`, `{"followed":true}`, Object),
 	typedGet("get_list", "a list", cel.DynType, `get_list("data.answers")`, `["a","b"]`, List),
 	{
-		Name: "path", Params: []Param{text("path")}, Result: cel.DynType,
+		Name: fnPath, Params: []Param{text("path")}, Result: cel.DynType,
 		Doc:     "The value at a general gjson path, with list indexes, wildcards, queries and modifiers. Slower than get; empty values are kept.",
 		Example: `path("data.answers.#")`, Gives: `2`,
 		one: func(f *Frame, arg Value) Value {
 			p, ok := arg.Text()
 			if !ok {
 				return wrongKind("path", "text", arg)
+			}
+			if err := checkGeneralPath(p); err != nil {
+				return fail("path: %s", err)
 			}
 			return f.gjson(p)
 		},
@@ -112,6 +115,7 @@ var internalFunctions = []*Function{
 const (
 	fnEvent    = "@event"
 	fnHasEvent = "@has_event"
+	fnPath     = "path"
 	fnField    = "@field"
 	fnHasField = "@has_field"
 	fnIndex    = "@index"

@@ -111,14 +111,14 @@ func appendWithIRIs(dst []byte, r gjson.Result, root string, failed *string) []b
 			dst = append(dst, ',')
 		}
 		if r.IsObject() {
-			dst = append(AppendString(dst, k.Str), ':')
+			dst = append(AppendString(dst, textOf(k)), ':')
 		}
 		switch {
-		case r.IsObject() && k.Str == "extensions":
+		case r.IsObject() && textOf(k) == "extensions":
 			dst = append(dst, m.Raw...)
 		case m.IsObject() || m.IsArray():
 			dst = appendWithIRIs(dst, m, root, failed)
-		case r.IsObject() && k.Str == "id" && m.Type != gjson.Null:
+		case r.IsObject() && textOf(k) == "id" && m.Type != gjson.Null:
 			iri, reason := absoluteIRI(m, root)
 			if reason != "" {
 				*failed = reason
@@ -126,6 +126,9 @@ func appendWithIRIs(dst []byte, r gjson.Result, root string, failed *string) []b
 			dst = AppendString(dst, iri)
 		default:
 			dst = append(dst, m.Raw...)
+		}
+		if len(dst) > maxMemory {
+			*failed = "the result is too large"
 		}
 		return *failed == ""
 	})
@@ -137,7 +140,7 @@ func absoluteIRI(id gjson.Result, root string) (iri, reason string) {
 	if id.Type != gjson.String {
 		return "", "an id is no text"
 	}
-	s := strings.TrimFunc(id.Str, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	s := strings.TrimFunc(textOf(id), func(r rune) bool { return r <= ' ' || r == 0x7f })
 	switch {
 	case s == "":
 		return "", "an id is empty"

@@ -97,7 +97,7 @@ var jsonFunctions = []*Function{
 				}
 			}
 			over := map[string]string{}
-			each(args[1], func(k, v gjson.Result) { over[k.Str] = v.Raw })
+			each(args[1], func(k, v gjson.Result) { over[textOf(k)] = v.Raw })
 			start := len(f.scratch)
 			f.scratch = append(f.scratch, '{')
 			put := func(key, raw string) {
@@ -107,17 +107,17 @@ var jsonFunctions = []*Function{
 				f.scratch = append(append(AppendString(f.scratch, key), ':'), raw...)
 			}
 			each(args[0], func(k, v gjson.Result) {
-				if raw, ok := over[k.Str]; ok {
-					put(k.Str, raw)
-					delete(over, k.Str)
+				if raw, ok := over[textOf(k)]; ok {
+					put(textOf(k), raw)
+					delete(over, textOf(k))
 					return
 				}
-				put(k.Str, v.Raw)
+				put(textOf(k), v.Raw)
 			})
 			each(args[1], func(k, _ gjson.Result) {
-				if raw, ok := over[k.Str]; ok {
-					put(k.Str, raw)
-					delete(over, k.Str)
+				if raw, ok := over[textOf(k)]; ok {
+					put(textOf(k), raw)
+					delete(over, textOf(k))
 				}
 			})
 			f.scratch = append(f.scratch, '}')
@@ -165,7 +165,7 @@ func appendDropped(dst []byte, r gjson.Result, names []Value) []byte {
 	r.ForEach(func(k, m gjson.Result) bool {
 		if r.IsObject() {
 			for _, name := range names {
-				if name.str() == k.Str && holdsNothing(m) {
+				if name.str() == textOf(k) && holdsNothing(m) {
 					return true
 				}
 			}
@@ -174,7 +174,7 @@ func appendDropped(dst []byte, r gjson.Result, names []Value) []byte {
 			dst = append(dst, ',')
 		}
 		if r.IsObject() {
-			dst = append(AppendString(dst, k.Str), ':')
+			dst = append(AppendString(dst, textOf(k)), ':')
 		}
 		dst = appendDropped(dst, m, names)
 		return true
@@ -284,7 +284,7 @@ func appendPruned(dst []byte, raw string) []byte {
 		if mark > start {
 			dst = append(dst, ',')
 		}
-		dst = append(AppendString(dst, k.Str), ':')
+		dst = append(AppendString(dst, textOf(k)), ':')
 		if !v.IsObject() {
 			dst = append(dst, v.Raw...)
 			return true
@@ -302,7 +302,7 @@ func appendPruned(dst []byte, raw string) []byte {
 func members(v Value) map[string]Value {
 	m := map[string]Value{}
 	gjson.Parse(v.str()).ForEach(func(k, e gjson.Result) bool {
-		m[k.Str] = JSONValue(e.Raw)
+		m[textOf(k)] = JSONValue(e.Raw)
 		return true
 	})
 	return m

@@ -2,7 +2,6 @@ package expr
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/google/cel-go/cel"
@@ -75,9 +74,9 @@ var routeFunctions = []*Function{
 // maxPattern bounds a regular expression of match_params in bytes. RE2 takes time and memory linear in it.
 const maxPattern = 2048
 
-func compilePattern(p string) (*regexp.Regexp, error) {
+func compilePattern(p string) (*pattern, error) {
 	if len(p) > maxPattern {
 		return nil, fmt.Errorf("it is longer than %d bytes", maxPattern)
 	}
-	return regexp.Compile(p)
+	return compileRegexp(p)
 }

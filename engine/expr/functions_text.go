@@ -3,7 +3,6 @@ package expr
 import (
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/google/cel-go/cel"
@@ -79,7 +78,7 @@ var textFunctions = []*Function{
 		Doc:     "The first group (or the whole) of the first match of an RE2 regular expression; null where nothing matches.",
 		Example: `extract("input_28e6_2_1", "^input_([0-9a-f]+)")`, Gives: `"28e6"`,
 		bind: func(_ *Binder, consts []*Value) (implementation, error) {
-			re, err := regexp.Compile(consts[1].str())
+			re, err := compileRegexp(consts[1].str())
 			if err != nil {
 				return nil, fmt.Errorf("bad regular expression: %w", err)
 			}
@@ -91,6 +90,9 @@ var textFunctions = []*Function{
 				case Text:
 				default:
 					return wrongKind("extract", "text", args[0])
+				}
+				if !f.spend(re.steps(args[0].str())) {
+					return failWith(f.over)
 				}
 				m := re.FindStringSubmatchIndex(args[0].str())
 				if m == nil || m[2*group] < 0 {
@@ -124,6 +126,9 @@ var textFunctions = []*Function{
 				var ok bool
 				if out, ok = v.AppendText(out); !ok {
 					failed = wrongKind("join_text", "members that have a text", v)
+				}
+				if !f.room(len(out)) {
+					failed, ok = f.exceed(tooMuchMemory), false
 				}
 				return ok
 			})

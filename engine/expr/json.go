@@ -5,10 +5,13 @@ import (
 	"math"
 	"math/bits"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 	"unsafe"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/erbd/erbd/engine/event"
 )
 
 const hexDigits = "0123456789abcdef"
@@ -139,7 +142,7 @@ func appendSpacedAny(dst []byte, r gjson.Result, ascii bool) []byte {
 				dst = append(dst, ',', ' ')
 			}
 			first = false
-			dst = appendText(dst, k.Str, ascii)
+			dst = appendText(dst, textOf(k), ascii)
 			dst = append(dst, ':', ' ')
 			dst = appendSpacedAny(dst, v, ascii)
 			return true
@@ -158,7 +161,7 @@ func appendSpacedAny(dst []byte, r gjson.Result, ascii bool) []byte {
 		})
 		return append(dst, ']')
 	case r.Type == gjson.String:
-		return appendText(dst, r.Str, ascii)
+		return appendText(dst, textOf(r), ascii)
 	}
 	return JSONValue(r.Raw).AppendJSON(dst)
 }
@@ -266,4 +269,12 @@ func appendText(dst []byte, s string, ascii bool) []byte {
 
 func appendUnit(dst []byte, u uint16) []byte {
 	return append(dst, '\\', 'u', hexDigits[u>>12], hexDigits[u>>8&15], hexDigits[u>>4&15], hexDigits[u&15])
+}
+
+// textOf is the text of a JSON string or key. gjson itself swallows what follows a lone surrogate.
+func textOf(r gjson.Result) string {
+	if strings.IndexByte(r.Raw, '\\') < 0 {
+		return r.Str
+	}
+	return event.Unquote(r.Raw)
 }

@@ -73,9 +73,13 @@ func CompileMatches(routers [][]Match) (*Matches, []*MatchError) {
 	}
 	clauses := make([][][]string, len(routers))
 	var faults []*MatchError
+	programs := 0
 	for r, entries := range routers {
 		for e, entry := range entries {
-			faults = append(faults, entry.check(r, e)...)
+			size, list := entry.check(r, e)
+			if faults, programs = append(faults, list...), programs+size; programs > maxPrograms {
+				return nil, append(faults, &MatchError{r, e, -1, errTooManyPatterns})
+			}
 			key := constant("key", entry.Key)
 			var any []string
 			for _, p := range entry.Patterns {
@@ -150,17 +154,23 @@ func sources(clauses [][]string) [][]string {
 	return out
 }
 
-func (m Match) check(router, entry int) (faults []*MatchError) {
+// check tells the size of the patterns and their faults.
+func (m Match) check(router, entry int) (size int, faults []*MatchError) {
 	if err := event.CheckPath(m.Key); err != nil {
 		faults = append(faults, &MatchError{router, entry, -1, err})
 	}
 	for i, p := range m.Patterns {
-		if _, err := compilePattern(p); err != nil {
+		re, err := compilePattern(p)
+		if err != nil {
 			faults = append(faults, &MatchError{router, entry, i, fmt.Errorf("bad regular expression: %s", regexpReason(err))})
+			continue
 		}
+		size += re.size
 	}
-	return faults
+	return size, faults
 }
+
+var errTooManyPatterns = fmt.Errorf("the regular expressions of all routers together are too large: x{1000} counts as often as it says")
 
 func onlyName(reads []string) bool {
 	for _, path := range reads {

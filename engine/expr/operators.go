@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -238,6 +237,9 @@ func concat(f *Frame, args []Value) Value {
 			return addAll(f, args)
 		}
 	}
+	if !f.roomFor(args) {
+		return f.exceed(tooMuchMemory)
+	}
 	start := len(f.scratch)
 	for i := range args {
 		f.scratch = append(f.scratch, args[i].str()...)
@@ -262,6 +264,9 @@ func add(f *Frame, v, w Value) Value {
 	case v.kind == Text && w.kind == Text:
 		return TextValue(f.build(func(dst []byte) []byte { return append(append(dst, v.str()...), w.str()...) }))
 	case v.kind == List && w.kind == List:
+		if !f.room(len(v.str())+len(w.str())) || !f.spend(len(v.str())+len(w.str())) {
+			return f.exceed(tooMuchMemory)
+		}
 		a, b := strings.TrimSpace(v.str()[1:len(v.str())-1]), strings.TrimSpace(w.str()[1:len(w.str())-1])
 		sep := ","
 		if a == "" || b == "" {
@@ -279,6 +284,9 @@ func (l *lowering) list(elements []ast.Expr) (lowered, bool) {
 		return lowered{}, false
 	}
 	node := applyNode(func(f *Frame, args []Value) Value {
+		if !f.roomFor(args) {
+			return f.exceed(tooMuchMemory)
+		}
 		return stringValue(List, f.build(func(dst []byte) []byte {
 			dst = append(dst, '[')
 			for i, v := range args {
@@ -324,6 +332,9 @@ func (l *lowering) object(m ast.MapExpr) (lowered, bool) {
 		return lowered{}, false
 	}
 	node := applyNode(func(f *Frame, args []Value) Value {
+		if !f.roomFor(args) {
+			return f.exceed(tooMuchMemory)
+		}
 		return stringValue(Object, f.build(func(dst []byte) []byte {
 			dst = append(dst, '{')
 			for i, v := range args {
@@ -373,7 +384,7 @@ func memberSet(set Value) (texts map[string]bool, others []Value) {
 	texts = map[string]bool{}
 	gjson.Parse(set.str()).ForEach(func(k, m gjson.Result) bool {
 		if set.kind == Object {
-			texts[k.Str] = true
+			texts[textOf(k)] = true
 		} else if v := JSONValue(m.Raw); v.kind == Text {
 			texts[v.str()] = true
 		} else {
@@ -409,18 +420,9 @@ func (l *lowering) matches(args []ast.Expr) (lowered, bool) {
 	if !ok {
 		return lowered{}, false
 	}
-	re, err := regexp.Compile(pattern)
+	re, err := compileRegexp(pattern)
 	if err != nil {
 		return lowered{}, false
 	}
-	return lowered{node: func(f *Frame) Value {
-		v := n.node(f)
-		switch v.kind {
-		case Failed:
-			return v
-		case Text:
-			return BoolValue(re.MatchString(v.str()))
-		}
-		return wrongKind("matches", "text", v)
-	}}, true
+	return lowered{node: oneNode(re.matches, n.node)}, true
 }

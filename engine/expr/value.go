@@ -6,8 +6,6 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/tidwall/gjson"
-
 	"github.com/erbd/erbd/engine/event"
 )
 
@@ -101,7 +99,7 @@ func spanValue(json string, s event.Span) Value {
 	switch s.Kind {
 	case '"':
 		if s.Escaped {
-			return TextValue(gjson.Parse(raw).Str)
+			return TextValue(event.Unquote(raw))
 		}
 		return plainValue(raw[1 : len(raw)-1])
 	case '0':

@@ -100,7 +100,7 @@ func statements(t testing.TB, set *mapping.Set, source string) string {
 
 func TestValues(t *testing.T) {
 	const source = `{"name":"e","data":{"n":195,"f":1.50,"t":"é \"q\"","yes":true,"zero":0,"none":null,"empty":"","list":[1, 2],"o":{"b":1,"a":null},"oo":{"x":{}},
-		"big":123456789012345678901234567890,"big_list":[123456789012345678901234567890,1.10],"max":9223372036854775807,"tiny":0.1,"e":1e3}}`
+		"big":123456789012345678901234567890,"big_list":[123456789012345678901234567890,1.10],"max":9223372036854775807,"tiny":0.1,"e":1e3,"lone":{"a":"\ud800\u0041b","\ud800\u0041":1,"\ud800\u0042":2}}}`
 	tests := []struct{ name, yaml, want string }{
 		// literals
 		{"text", `{v: played}`, `{"v":"played"}`},
@@ -147,6 +147,9 @@ func TestValues(t *testing.T) {
 		{"list items vanish", `{l: ['${get("data.none")}', '${get("data.n")}'], m: ['${get("data.none")}']}`, `{"l":[195]}`},
 		{"nulls inside values of the event stay", `{v: '${get("data.o")}', w: '${get("data.oo")}'}`, `{"v":{"b":1,"a":null},"w":{"x":{}}}`},
 		{"first member absent", `{a: '${get("data.none")}', b: 1, c: '${get("data.none")}'}`, `{"b":1}`},
+		// lone surrogates stand for themselves and take nothing with them
+		{"lone surrogates", `{v: '${get("data.lone.a")}', w: '${text(get("data.lone.a"))}x', k: '${keys(get("data.lone"))}', o: '${merge(get("data.lone"), {})}', t: '${json_text(get("data.lone"))}', p: '${prune(get("data.lone"))}', l: '${[1].map(x, get("data.lone"))}', m: '${[1].map(x, get_text("data.lone.a"))}'}`,
+			`{"v":"�Ab","w":"�Abx","k":["a","�A","�B"],"o":{"a":"\ud800\u0041b","�A":1,"�B":2},"t":"{\"a\": \"�Ab\", \"�A\": 1, \"�B\": 2}","p":{"a":"\ud800\u0041b","�A":1,"�B":2},"l":[{"a":"\ud800\u0041b","\ud800\u0041":1,"\ud800\u0042":2}],"m":["�Ab"]}`},
 		// directives
 		{"keep", `{o: {$keep: true, a: '${get("data.none")}'}, p: {$keep: True}, q: {$keep: false, a: null}, w: 1}`, `{"o":{},"p":{},"w":1}`},
 		{"when true", `{o: {$when: '${get("data.n") == 195}', a: 1}, w: 1}`, `{"o":{"a":1},"w":1}`},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tidwall/gjson"
 
+	"github.com/erbd/erbd/engine/event"
 	"github.com/erbd/erbd/engine/expr"
 )
 
@@ -90,8 +91,38 @@ func (s *segment) run(f *expr.Frame, out *output) *expr.Failure {
 		if o.id {
 			out.idStart, out.idEnd = start, len(dst)
 		}
+		if len(dst) > maxOutput || f.Over() != nil {
+			out.dst, out.field = dst, o.field()
+			return tooLarge(f)
+		}
 	}
 	out.dst = dst
+	return nil
+}
+
+// maxOutput bounds the statements of one event, all together, in bytes. It is several times the largest event: a
+// child for each of its members could repeat all of it.
+const maxOutput = 64 << 20
+
+// keptOutput is how much memory for statements a worker keeps for the next event.
+const keptOutput = 4 << 20
+
+// tooLarge refuses an event that takes too much memory or time.
+func tooLarge(f *expr.Frame) *expr.Failure {
+	if over := f.Over(); over != nil {
+		return over
+	}
+	return &expr.Failure{Reason: "the statements of this event are larger than 64 MiB"}
+}
+
+// field is the place of an operation, nil where it has none of its own.
+func (o *op) field() *Field {
+	switch {
+	case o.leaf != nil:
+		return o.leaf.field
+	case len(o.parts) > 0 && o.parts[0].leaf != nil:
+		return o.parts[0].leaf.field
+	}
 	return nil
 }
 
@@ -101,7 +132,9 @@ func (o *op) text(f *expr.Frame, dst []byte, out *output) ([]byte, *expr.Failure
 	dst = append(dst, o.bytes...)
 	for i := range o.parts {
 		p := &o.parts[i]
-		dst = append(dst, p.literal...)
+		if dst = append(dst, p.literal...); len(dst) > maxOutput {
+			return dst, nil // the caller refuses it
+		}
 		if p.leaf == nil {
 			continue
 		}
@@ -170,7 +203,7 @@ func appendWithoutEmpties(dst []byte, raw string) []byte {
 			dst = append(dst, ',')
 		}
 		first = false
-		dst = append(expr.AppendString(dst, k.Str), ':')
+		dst = append(expr.AppendString(dst, event.Unquote(k.Raw)), ':')
 		if v.IsObject() {
 			dst = appendWithoutEmpties(dst, v.Raw)
 		} else {

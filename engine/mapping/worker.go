@@ -100,6 +100,9 @@ func (w *Worker) Transform(ctx context.Context, ev event.Event) Result {
 	}
 	f := w.frame
 	f.Begin(ctx, ev, p.scanner)
+	if cap(w.out.dst) > keptOutput {
+		w.out.dst = nil
+	}
 	w.out.dst, w.out.warnings, w.places = w.out.dst[:0], nil, w.places[:0]
 	for _, u := range p.alternatives {
 		f.Enter(u.vars)
@@ -160,7 +163,11 @@ func (w *Worker) statement(u *unit) (Result, bool) {
 	w.out.idStart, w.out.idEnd = 0, 0
 	w.trace.begin()
 	if failure := u.statement.run(w.frame, &w.out); failure != nil {
-		return w.refuse(failure, w.out.field), false
+		at := w.out.field
+		if at == nil {
+			at = u.place
+		}
+		return w.refuse(failure, at), false
 	}
 	end := len(w.out.dst)
 	if end == start {
@@ -193,7 +200,7 @@ func (w *Worker) children(u *unit) (result Result, ok bool) {
 	gjson.Parse(v.Raw()).ForEach(func(k, item gjson.Result) bool {
 		key := expr.IntValue(index)
 		if v.Kind() == expr.Object {
-			key = expr.TextValue(k.Str)
+			key = expr.TextValue(event.Unquote(k.Raw))
 		}
 		f.Set(u.item, expr.JSONValue(item.Raw))
 		f.Set(u.key, key)
