@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	stdlog "log"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,6 +45,8 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stdlog.SetFlags(0)
+	stdlog.SetOutput(httpLog{srv.log})
 	return srv.run(ctx)
 }
 
@@ -122,6 +126,17 @@ func (a *app) watched(s *config.Settings) (paths []string) {
 		}
 	}
 	return paths
+}
+
+// httpLog takes what net/http has no other place for than the log package: answers that nobody asked for, and
+// connections of clients that speak no HTTP. It shows nothing of what was received, which net/http quotes.
+type httpLog struct{ log *slog.Logger }
+
+// Write logs one line.
+func (h httpLog) Write(line []byte) (int, error) {
+	text, _, _ := strings.Cut(strings.TrimSpace(string(line)), `"`)
+	h.log.Warn("http: " + strings.TrimPrefix(strings.TrimSpace(text), "http: "))
+	return len(line), nil
 }
 
 // logger writes to standard error as the settings say.

@@ -93,9 +93,23 @@ func (c *Client) failed(ctx context.Context, err error) Outcome {
 	case timeout:
 		return Outcome{Kind: Transient, Reason: "timeout", Err: fmt.Errorf("%s did not answer within %s", c.host, c.cfg.Timeout)}
 	default:
-		return Outcome{Kind: Transient, Reason: "broken", Err: fmt.Errorf("the connection to %s broke: %w", c.host, err)}
+		return Outcome{Kind: Transient, Reason: "broken", Err: fmt.Errorf("the connection to %s broke: %w", c.host, unquoted(err))}
 	}
 }
+
+// unquoted is an error without what net/http quotes in it of an answer that is no HTTP: that may be the credentials or
+// the statements of the request. Errors of the network quote nothing.
+func unquoted(err error) error {
+	text := err.Error()
+	i := strings.IndexByte(text, '"')
+	if i < 0 {
+		return err
+	}
+	return errors.New(strings.TrimRight(text[:i], " :") + " (it is not shown)")
+}
+
+// maxTarget is the longest address of a redirect that is shown, in bytes.
+const maxTarget = 100
 
 // target names where a redirect points, without its query.
 func target(resp *http.Response) string {
@@ -103,7 +117,10 @@ func target(resp *http.Response) string {
 	if err != nil {
 		return "an unreadable address"
 	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+	if text := (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String(); len(text) <= maxTarget {
+		return text
+	}
+	return "an address of more than " + strconv.Itoa(maxTarget) + " bytes"
 }
 
 // retryAfter reads seconds or a date; nonsense and the past are 0, long waits are cut to MaxRetryAfter.

@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -242,6 +243,11 @@ func endpoint(f Format, raw string) (*url.URL, error) {
 	}
 	if u.User != nil {
 		return nil, fmt.Errorf("%w: the url holds a user or password: move them to auth", ErrConfig)
+	}
+	if port := u.Port(); port != "" {
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+			return nil, fmt.Errorf("%w: the port of the url is none of 1 to 65535", ErrConfig)
+		}
 	}
 	u.Fragment, u.RawFragment = "", ""
 	if f == XAPI && !strings.HasSuffix(strings.TrimRight(u.Path, "/"), "/statements") {

@@ -441,6 +441,8 @@ func TestNewRefuses(t *testing.T) {
 		{"no url", func(c *Config) { c.URL = "" }, "needs http or https"},
 		{"scheme", func(c *Config) { c.URL = "ftp://example.com" }, "needs http or https"},
 		{"bad url", func(c *Config) { c.URL = "http://u:hunter2@exa mple.com/%zz" }, "cannot be read"},
+		{"port", func(c *Config) { c.URL = "http://example.com:99999/" }, "none of 1 to 65535"},
+		{"port zero", func(c *Config) { c.URL = "http://example.com:0/" }, "none of 1 to 65535"},
 		{"user in url", func(c *Config) { c.URL = "http://u:hunter2@example.com/" }, "move them to auth"},
 		{"basic", func(c *Config) { c.Auth = Auth{Scheme: Basic} }, "needs username"},
 		{"colon", func(c *Config) { c.Auth = Auth{Scheme: Basic, Username: "a:b"} }, "colon"},
