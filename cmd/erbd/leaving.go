@@ -11,6 +11,7 @@ import (
 
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/lastgood"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/route"
 )
 
@@ -78,7 +79,7 @@ func (l *loader) keepLeaving(now *route.Set) error {
 	if err != nil || len(leaving(before, now)) == 0 {
 		return nil // what cannot be used now was of no use before
 	}
-	src, err := os.ReadFile(c.Files.Routers)
+	src, err := plainfile.Read(c.Files.Routers)
 	if err != nil {
 		return fmt.Errorf("removed routers: %w", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/erbd/erbd/engine/daemon"
 	"github.com/erbd/erbd/engine/lastgood"
 	"github.com/erbd/erbd/engine/lookup/source"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/watch"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
@@ -84,7 +84,7 @@ func (a *app) recallSettings(fault error) *config.Settings {
 	if origin, absErr := filepath.Abs(file); err != nil || absErr != nil || c.Files.Settings == "" || c.Origin != origin {
 		return nil
 	}
-	if content, err = os.ReadFile(c.Files.Settings); err != nil {
+	if content, err = plainfile.Read(c.Files.Settings); err != nil {
 		return nil
 	}
 	if s, err = a.readSettings(content); err != nil || s.StateDir() != dir {
@@ -96,7 +96,7 @@ func (a *app) recallSettings(fault error) *config.Settings {
 // readableSettings is what a broken file of settings says about the folder of the state, as a file of its own. Where
 // the file is no YAML it is what stands before that.
 func readableSettings(file string) []byte {
-	src, err := os.ReadFile(file)
+	src, err := plainfile.Read(file)
 	if err != nil {
 		return []byte("{}")
 	}

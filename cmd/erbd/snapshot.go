@@ -16,6 +16,7 @@ import (
 	"github.com/erbd/erbd/engine/filter"
 	"github.com/erbd/erbd/engine/lastgood"
 	"github.com/erbd/erbd/engine/lookup"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/route"
 	"github.com/erbd/erbd/engine/store"
 	"github.com/erbd/erbd/engine/stream"
@@ -109,7 +110,7 @@ func hashFiles(sum hash.Hash, fsys fs.FS) {
 		if err != nil || d.IsDir() {
 			return nil
 		}
-		if data, err := fs.ReadFile(fsys, path); err == nil {
+		if data, err := plainfile.ReadFS(fsys, path); err == nil {
 			fmt.Fprintf(sum, "%s %d\n", path, len(data))
 			sum.Write(data)
 		}
@@ -162,7 +163,7 @@ func (a *app) parseRouters(s *config.Settings, file string) (*route.Set, error) 
 	src, name := []byte("{}"), "routers"
 	if file != "" {
 		var err error
-		if src, err = os.ReadFile(file); err != nil {
+		if src, err = plainfile.Read(file); err != nil {
 			return nil, cli.Fail(fmt.Errorf("routers: %w", err), "name the file of the routers: --routers FILE")
 		}
 		if name = s.Routers; name == "" {

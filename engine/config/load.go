@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
@@ -112,7 +113,7 @@ func (s *Settings) Origin(key string) string {
 func (s *Settings) readFile(path string, src []byte) diag.List {
 	var err error
 	if src == nil {
-		src, err = os.ReadFile(path)
+		src, err = plainfile.Read(path)
 	}
 	if err != nil {
 		cause := err

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
@@ -78,7 +78,7 @@ func (s Secret) Resolve(lookupEnv func(string) (string, bool)) (string, error) {
 		if s.dir != "" && !filepath.IsAbs(name) {
 			name = filepath.Join(s.dir, name)
 		}
-		content, err := os.ReadFile(name)
+		content, err := plainfile.Read(name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return "", fmt.Errorf("%w: file %s does not exist", ErrSecretMissing, name)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
@@ -49,7 +49,7 @@ func Discover(dir string, sel Selection) ([]*Case, diag.List, error) {
 		}
 		found = true
 		file := filepath.Join(dir, filepath.FromSlash(name)+".yaml")
-		src, err := os.ReadFile(file)
+		src, err := plainfile.Read(file)
 		if err != nil {
 			return nil, nil, fmt.Errorf("read case: %w", err)
 		}
@@ -67,7 +67,7 @@ func Discover(dir string, sel Selection) ([]*Case, diag.List, error) {
 
 func folderSettings(dir string) ([]*yamldoc.Node, diag.List, error) {
 	file := filepath.Join(dir, SettingsFile)
-	src, err := os.ReadFile(file)
+	src, err := plainfile.Read(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}

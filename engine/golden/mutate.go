@@ -14,6 +14,7 @@ import (
 
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/mapping"
+	"github.com/erbd/erbd/engine/plainfile"
 )
 
 // Survivor is a change of a mapping that no case notices.
@@ -97,7 +98,7 @@ func (m *mutator) read(files fs.FS) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		src, err := fs.ReadFile(files, name)
+		src, err := plainfile.ReadFS(files, name)
 		if err != nil {
 			return err
 		}

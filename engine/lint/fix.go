@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
@@ -31,7 +32,7 @@ func Fix(faults diag.List) (mended diag.List, err error) {
 	}
 	for _, name := range files {
 		list := byFile[name]
-		src, err := os.ReadFile(name)
+		src, err := plainfile.Read(name)
 		if err != nil {
 			return mended, fmt.Errorf("fix: %w", err)
 		}

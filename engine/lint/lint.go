@@ -12,6 +12,7 @@ import (
 	"github.com/erbd/erbd/engine/expr"
 	"github.com/erbd/erbd/engine/golden"
 	"github.com/erbd/erbd/engine/mapping"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
@@ -72,7 +73,7 @@ func (l *linter) read(files fs.FS) error {
 		if err != nil || d.IsDir() || path.Ext(name) != ".yaml" && path.Ext(name) != ".yml" {
 			return err
 		}
-		src, err := fs.ReadFile(files, name)
+		src, err := plainfile.ReadFS(files, name)
 		if err != nil {
 			return err
 		}

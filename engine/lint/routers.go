@@ -2,13 +2,13 @@ package lint
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 
 	"github.com/erbd/erbd/engine/config"
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/golden"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/route"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
@@ -16,7 +16,7 @@ import (
 // Routers looks through a file of routers: the faults that keep it from being loaded, and match_params that no
 // golden event satisfies or that match more than they seem to.
 func Routers(name string, cases []*golden.Case) (diag.List, error) {
-	src, err := os.ReadFile(name)
+	src, err := plainfile.Read(name)
 	if err != nil {
 		return nil, fmt.Errorf("read routers: %w", err)
 	}

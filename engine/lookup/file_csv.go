@@ -6,11 +6,11 @@ import (
 	"errors"
 	"io"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/plainfile"
 )
 
 // csvFile reads one file; columns holds the index of each known column.
@@ -21,7 +21,7 @@ type csvFile struct {
 }
 
 func (b *builder) csv(path string) error {
-	f, err := os.Open(path)
+	f, err := plainfile.Open(path)
 	if err != nil {
 		return fileError(path, err)
 	}

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"unicode/utf8"
 
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/plainfile"
 )
 
 // accountID is a number or its digits as text.
@@ -59,7 +59,7 @@ type jsonFile struct {
 }
 
 func (b *builder) json(path string) error {
-	f, err := os.Open(path)
+	f, err := plainfile.Open(path)
 	if err != nil {
 		return fileError(path, err)
 	}
@@ -169,7 +169,7 @@ func (j *jsonFile) diag(at int64, path, code, message, hint string) error {
 // file once more: only a fault needs it.
 func (j *jsonFile) position(at int64) diag.Position {
 	pos := diag.Position{File: j.path}
-	f, err := os.Open(j.path)
+	f, err := plainfile.Open(j.path)
 	if err != nil {
 		return pos
 	}

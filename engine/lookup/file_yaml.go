@@ -3,14 +3,14 @@ package lookup
 import (
 	"errors"
 	"io"
-	"os"
 
 	"github.com/erbd/erbd/engine/diag"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
 func (b *builder) yaml(path string) error {
-	f, err := os.Open(path)
+	f, err := plainfile.Open(path)
 	if err != nil {
 		return fileError(path, err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/expr"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
@@ -71,7 +72,7 @@ func parseFilters(fsys fs.FS, dir, backend string) (rules []*filterRule, faults 
 		if info, err := fs.Stat(fsys, name); err == nil && info.IsDir() {
 			continue
 		}
-		src, err := fs.ReadFile(fsys, name)
+		src, err := plainfile.ReadFS(fsys, name)
 		if err != nil {
 			faults = append(faults, &diag.Diagnostic{Pos: diag.Position{File: path.Join(dir, name)}, Severity: diag.Error, Code: "unreadable", Message: "the file cannot be read: " + err.Error(), Err: err})
 			continue

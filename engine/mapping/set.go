@@ -12,6 +12,7 @@ import (
 
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/expr"
+	"github.com/erbd/erbd/engine/plainfile"
 )
 
 // Options are what a set of mappings is compiled with.
@@ -102,7 +103,7 @@ func Load(fsys fs.FS, opt Options) (*Set, diag.List) {
 func loadFilters(fsys fs.FS, opt Options) (rules []*filterRule, faults diag.List) {
 	if opt.Profile != "" && opt.Profile != DefaultProfile {
 		name := path.Join("profiles", opt.Profile+".yaml")
-		src, err := fs.ReadFile(fsys, name)
+		src, err := plainfile.ReadFS(fsys, name)
 		if err != nil {
 			d := &diag.Diagnostic{Severity: diag.Error, Code: "unknown-profile", Message: fmt.Sprintf("the %s mappings have no profile %q", opt.Backend, opt.Profile), Err: err}
 			if known := profiles(fsys); len(known) > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/expr"
+	"github.com/erbd/erbd/engine/plainfile"
 	"github.com/erbd/erbd/engine/yamldoc"
 )
 
@@ -113,7 +114,7 @@ func parseFiles(fsys fs.FS, backend string) (files []*file, faults diag.List) {
 			continue
 		}
 		name := e.Name()
-		src, err := fs.ReadFile(fsys, name)
+		src, err := plainfile.ReadFS(fsys, name)
 		if err != nil {
 			faults = append(faults, &diag.Diagnostic{Pos: diag.Position{File: name}, Severity: diag.Error, Code: "unreadable", Message: "the file cannot be read: " + err.Error(), Err: err})
 			continue

@@ -7,13 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/erbd/erbd/engine/plainfile"
 )
 
 // ConnectOptions describe an external server or cluster. At most one of Creds, NKey, Token and User is used.
@@ -115,7 +116,7 @@ func shownURLs(raw string) (string, error) {
 func tlsConfig(o ConnectOptions) (*tls.Config, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12}
 	if o.CA != "" {
-		pem, err := os.ReadFile(o.CA)
+		pem, err := plainfile.Read(o.CA)
 		if err != nil {
 			return nil, fmt.Errorf("%w: nats.tls.ca: %w", ErrOptions, err)
 		}

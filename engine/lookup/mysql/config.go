@@ -13,13 +13,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
 	driver "github.com/go-sql-driver/mysql"
 
 	"github.com/erbd/erbd/engine/netscope"
+	"github.com/erbd/erbd/engine/plainfile"
 )
 
 // Errors of this package, for errors.Is. What [Source] returns otherwise is
@@ -107,7 +107,7 @@ func (c Config) Exposed() string {
 func (c Config) tls(server string) (*tls.Config, error) {
 	t := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: server}
 	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
+		pem, err := plainfile.Read(c.CA)
 		if err != nil {
 			return nil, fmt.Errorf("%w: lookup.tls.ca: %w", ErrConfig, err)
 		}
