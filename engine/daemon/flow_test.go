@@ -242,6 +242,20 @@ func TestEndsOfTransformation(t *testing.T) {
 	require.Equal(t, 5, lrs.unique("lrs"))
 }
 
+// A message of ten thousand things that are no events is kept aside once, not ten thousand times, and each is counted.
+func TestManyUnreadableEvents(t *testing.T) {
+	t.Parallel()
+	lrs := newEndpoint(t)
+	s := newSite(t)
+	s.route(`{"xapi": [{"name": "lrs", "url": "%s/lrs"}]}`, lrs.URL)
+	d, _ := s.start()
+	publish(t, d, array(strings.Repeat("1,", 9_999)+"1", enrollment(1)), enrollment(2), array(strings.Repeat("{},", maxAside-1)+"{}"))
+	st := flowed(t, d, 10_002+maxAside)
+	require.Equal(t, map[string]uint64{transformed: 2, endInvalid: 10_000 + maxAside}, st.Backends[0].Ends)
+	require.Equal(t, uint64(1+maxAside), st.Aside)
+	require.Equal(t, 2, lrs.unique("lrs"))
+}
+
 // An event of several statements is one event, whatever happens to its statements.
 func TestEventOfSeveralStatements(t *testing.T) {
 	t.Parallel()

@@ -51,6 +51,8 @@ type result struct {
 	out   []stream.Message
 	log   []byte // statements for the statement log, a line each
 	tally *tally
+	// unreadable counts the events that are no events; out holds the first of them.
+	unreadable int
 }
 
 // message transforms all events of an intake message with one snapshot. It returns an error only when ctx ends
@@ -79,6 +81,9 @@ func (t *transformer) message(ctx context.Context, snap *Snapshot, m jetstream.M
 			return nil, err
 		}
 		n++
+	}
+	if r.unreadable > maxAside {
+		r.asideWhole(id, m)
 	}
 	for _, router := range snap.Routers.Backend(t.backend) {
 		list := items[router]
@@ -197,12 +202,28 @@ func item(backend string, router *route.Router, ev event.Event, statements []map
 	return it, nil
 }
 
+// maxAside is how many unreadable events of a message are kept one by one. A message of a megabyte can hold half a
+// million: of such a one the whole is kept.
+const maxAside = 16
+
 // aside keeps what cannot be read.
 func (r *result) aside(id string, n int, m jetstream.Msg, data []byte, why error) {
 	r.tally.ends[endInvalid]++
+	if r.unreadable++; r.unreadable > maxAside {
+		return
+	}
 	r.out = append(r.out, stream.Message{
 		Subject: "erb.bad.event", ID: "bad." + id + "." + strconv.Itoa(n), Data: bytes.Clone(data),
 		Header: nats.Header{stream.HeaderReason: {reason(why)}, stream.HeaderOrigin: {m.Subject()}},
+	})
+}
+
+// asideWhole keeps a message in place of its unreadable events, which are all that r holds so far.
+func (r *result) asideWhole(id string, m jetstream.Msg) {
+	first := r.out[0].Header.Get(stream.HeaderReason)
+	r.out = append(r.out[:0], stream.Message{
+		Subject: "erb.bad.event", ID: "bad." + id, Data: bytes.Clone(m.Data()),
+		Header: nats.Header{stream.HeaderReason: {fmt.Sprintf("%d events of this message cannot be read, the first: %s", r.unreadable, first)}, stream.HeaderOrigin: {m.Subject()}},
 	})
 }
 
