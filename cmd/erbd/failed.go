@@ -129,13 +129,14 @@ func newFailedListCmd(a *app) *cobra.Command {
 			}
 			return a.withBucket(cmd.Context(), func(ctx context.Context, _ *bus, store *failed.Store) error {
 				list, err := rows(ctx, store, f.filter())
-				if err != nil {
+				if err != nil && !errors.Is(err, failed.ErrRecord) {
 					return err
 				}
+				write := writeRows
 				if output == "json" {
-					return writeArray(a.stdout, list)
+					write = writeArray[failedRow]
 				}
-				return writeRows(a.stdout, list)
+				return errors.Join(write(a.stdout, list), explainForeign(err))
 			})
 		},
 	}
@@ -144,6 +145,15 @@ func newFailedListCmd(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&output, "output", "text", "form of the list: text or json")
 	a.addSettings(cmd, "nats.url", "nats.listen")
 	return cmd
+}
+
+// explainForeign adds hints to the error for what is no record.
+func explainForeign(err error) error {
+	if err == nil {
+		return nil
+	}
+	return cli.Fail(err, "somebody else has put it into the bucket; the other failed events are not touched by it",
+		`"erbd failed purge --all" removes it together with all others`)
 }
 
 func writeRows(w io.Writer, list []failedRow) error {
@@ -156,7 +166,7 @@ func writeRows(w io.Writer, list []failedRow) error {
 		if r.Busy {
 			reason += " (being sent)"
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s/%s\t%d\t%s\t%s\t%s\n", r.Key, safe(r.Name), r.Backend, r.Router, r.Attempts, reason,
+		fmt.Fprintf(t, "%s\t%s\t%s/%s\t%d\t%s\t%s\t%s\n", r.Key, safe(r.Name), safe(r.Backend), safe(r.Router), r.Attempts, safe(reason),
 			r.First.UTC().Format(time.RFC3339), r.Last.UTC().Format(time.RFC3339))
 	}
 	if err := t.Flush(); err != nil {
@@ -234,8 +244,8 @@ func showRecord(w io.Writer, e *failed.Entry, output string) error {
 	r := e.Record
 	var b bytes.Buffer
 	for _, line := range [][2]string{
-		{"key", e.Key}, {"event", safe(r.Name)}, {"router", r.Backend + "/" + r.Router}, {"id", safe(r.ID)},
-		{"attempts", strconv.Itoa(r.Attempts)}, {"reason", r.Reason}, {"answer", safe(r.Answer)},
+		{"key", e.Key}, {"event", safe(r.Name)}, {"router", safe(r.Backend + "/" + r.Router)}, {"id", safe(r.ID)},
+		{"attempts", strconv.Itoa(r.Attempts)}, {"reason", safe(r.Reason)}, {"answer", safe(r.Answer)},
 		{"first", r.First.UTC().Format(time.RFC3339)}, {"last", r.Last.UTC().Format(time.RFC3339)},
 	} {
 		if line[1] != "" {

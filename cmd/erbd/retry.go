@@ -99,9 +99,11 @@ func (a *app) failedRetry(ctx context.Context, f *retryFlags, args []string) err
 	opt := retry.Options{Target: targets.get, Rate: f.rate.perSecond, Parallel: f.parallel}
 	return a.withBucket(ctx, func(ctx context.Context, _ *bus, store *failed.Store) error {
 		keys, err := retryKeys(ctx, store, f, args)
-		if err != nil {
+		unreadable := errors.Is(err, failed.ErrRecord)
+		if err != nil && !unreadable {
 			return err
 		}
+		foreign := err // of which nothing can be sent; the others are
 		if f.as == asTransform {
 			if opt.Make, err = a.remake(s, routers, keys); err != nil {
 				return err
@@ -122,17 +124,22 @@ func (a *app) failedRetry(ctx context.Context, f *retryFlags, args []string) err
 		if err := a.writeRetry(f, &report, len(keys)); err != nil {
 			return err
 		}
-		return report.verdict(ctx, len(args) > 0)
+		if err := report.verdict(ctx, len(args) > 0); err != nil || !unreadable {
+			return err
+		}
+		return explainForeign(foreign)
 	})
 }
 
-// retryKeys are the keys of the command line, or those that the filters choose, oldest first.
-func retryKeys(ctx context.Context, store *failed.Store, f *retryFlags, args []string) ([]failed.Key, error) {
+// retryKeys are the keys of the command line, or those that the filters choose, oldest first; with ErrRecord those of
+// the records that can be read.
+func retryKeys(ctx context.Context, store *failed.Store, f *retryFlags, args []string) (_ []failed.Key, foreign error) {
 	if f.all {
 		list, err := rows(ctx, store, f.filter())
-		if err != nil {
+		if err != nil && !errors.Is(err, failed.ErrRecord) {
 			return nil, err
 		}
+		foreign = err
 		for _, r := range list {
 			args = append(args, r.Key)
 		}
@@ -144,7 +151,7 @@ func retryKeys(ctx context.Context, store *failed.Store, f *retryFlags, args []s
 			return nil, cli.Fail(err, `"erbd failed list" shows the keys`)
 		}
 	}
-	return keys, nil
+	return keys, foreign
 }
 
 // retryReport is what failed retry did.

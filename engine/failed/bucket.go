@@ -149,7 +149,8 @@ func (s *Store) Put(ctx context.Context, r *Record) error {
 	}
 }
 
-// Get returns the record of a key as Key.String writes it. Errors: ErrNotFound, ErrRecord.
+// Get returns the record of a key as Key.String writes it. Errors: ErrNotFound, and ErrRecord with an entry that has key
+// and revision alone.
 func (s *Store) Get(ctx context.Context, key string) (*Entry, error) {
 	e, err := s.kv.Get(ctx, key)
 	switch {
@@ -160,17 +161,39 @@ func (s *Store) Get(ctx context.Context, key string) (*Entry, error) {
 	}
 	out := &Entry{Key: key, Revision: e.Revision()}
 	if err := json.Unmarshal(e.Value(), &out.Record); err != nil {
-		return nil, fmt.Errorf("%w: %q: %w", ErrRecord, key, err)
+		return &Entry{Key: key, Revision: e.Revision()}, fmt.Errorf("%w: %q: %w", ErrRecord, key, err)
+	}
+	if _, err := ParseKey(key); err != nil {
+		return &Entry{Key: key, Revision: e.Revision()}, fmt.Errorf("%w: %w", ErrRecord, err)
 	}
 	if out.Record.Version != recordVersion {
-		return nil, fmt.Errorf("%w: %q has version %d: written by a newer erbd?", ErrRecord, key, out.Record.Version)
+		return &Entry{Key: key, Revision: e.Revision()}, fmt.Errorf("%w: %q has version %d: written by a newer erbd?", ErrRecord, key, out.Record.Version)
 	}
 	return out, nil
 }
 
 // Each calls f for the records that a filter chooses, in no order, one in memory at a time, until f returns an error,
-// which Each returns. Records that vanish meanwhile are left out.
+// which Each returns. Records that vanish meanwhile are left out. What is no record, since somebody else has put it
+// there, holds up none of the others: after them Each returns ErrRecord.
 func (s *Store) Each(ctx context.Context, filter Filter, f func(*Entry) error) error {
+	var first error
+	n := 0
+	err := s.each(ctx, filter, f, func(_ *Entry, err error) error {
+		if n++; first == nil {
+			first = err
+		}
+		return nil
+	})
+	if err == nil && n > 1 {
+		err = fmt.Errorf("%w (and %d more)", first, n-1)
+	} else if err == nil {
+		err = first
+	}
+	return err
+}
+
+// each is Each with a function for what is no record, of which only key and revision are known.
+func (s *Store) each(ctx context.Context, filter Filter, f func(*Entry) error, bad func(*Entry, error) error) error {
 	keys, err := s.keys(ctx, filter)
 	if err != nil {
 		return err
@@ -178,6 +201,12 @@ func (s *Store) Each(ctx context.Context, filter Filter, f func(*Entry) error) e
 	for _, key := range keys {
 		e, err := s.Get(ctx, key)
 		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if errors.Is(err, ErrRecord) {
+			if err := bad(e, err); err != nil {
+				return err
+			}
 			continue
 		}
 		if err != nil {

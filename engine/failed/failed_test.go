@@ -213,6 +213,39 @@ func TestReplay(t *testing.T) {
 	assert.ErrorIs(t, err, ErrNotFound)
 }
 
+// What somebody else puts into the bucket holds up nothing.
+func TestForeignRecordsHoldUpNothing(t *testing.T) {
+	ctx := t.Context()
+	s := open(t, jet(t, 0), Options{})
+	for _, id := range []string{"a", "b"} {
+		require.NoError(t, s.Put(ctx, record("lrs", id)))
+	}
+	foreign := map[string]string{
+		"x": "no key of ours", "xapi.lrs.2026-01-01.a": "garbage \x00\xff", "xapi.lrs.2026-01-02.b": "", "xapi.lrs.2026-01-03.c": `{"version":99}`,
+		"xapi.lrs.2026-01-04.d": "[]", "a.b.c.d": `{"version":1}`,
+	}
+	for key, value := range foreign {
+		_, err := s.kv.Put(ctx, key, []byte(value))
+		require.NoError(t, err)
+	}
+	n := 0
+	err := s.Each(ctx, Filter{}, func(e *Entry) error { n++; return nil })
+	require.ErrorIs(t, err, ErrRecord)
+	require.ErrorContains(t, err, "and 4 more")
+	require.Equal(t, 2, n)
+	_, err = s.Replay(ctx, "xapi.lrs.2026-01-01.a", 0, nil)
+	require.ErrorIs(t, err, ErrRecord)
+
+	// A filter for what is in a record chooses nothing that is none.
+	removed, err := s.Purge(ctx, Filter{Name: "no such event"})
+	require.ErrorIs(t, err, ErrRecord)
+	require.Zero(t, removed)
+	removed, err = s.Purge(ctx, Filter{})
+	require.NoError(t, err)
+	require.Equal(t, 7, removed)
+	require.Empty(t, ids(t, s, Filter{}))
+}
+
 func TestReplayTwiceAtOnceSendsOnce(t *testing.T) {
 	js := jet(t, 0)
 	ctx := t.Context()

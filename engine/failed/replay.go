@@ -89,10 +89,11 @@ func wrongRevision(err error) bool {
 	return errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-// Purge removes the records that a filter chooses and returns how many. Records under replay stay.
+// Purge removes the records that a filter chooses and returns how many. Records under replay stay. What is no record goes
+// only where the filter asks for nothing that is in a record.
 func (s *Store) Purge(ctx context.Context, filter Filter) (int, error) {
 	n := 0
-	err := s.Each(ctx, filter, func(e *Entry) error {
+	remove := func(e *Entry) error {
 		if e.Record.Lease.After(time.Now()) {
 			return nil
 		}
@@ -106,6 +107,10 @@ func (s *Store) Purge(ctx context.Context, filter Filter) (int, error) {
 		default:
 			return fmt.Errorf("remove failed event %q: %w", e.Key, err)
 		}
-	})
+	}
+	if filter.Name == "" && filter.Before.IsZero() && filter.Since.IsZero() { // whatever is in them
+		return n, s.each(ctx, filter, remove, func(e *Entry, _ error) error { return remove(e) })
+	}
+	err := s.Each(ctx, filter, remove)
 	return n, err
 }
