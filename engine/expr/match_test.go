@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -83,4 +84,20 @@ func TestManyMatches(t *testing.T) {
 	require.Equal(t, []bool{true, false, false, true, false}, matcher.Match(event.Event{JSON: []byte(`{"name":"name999","data":{"k0":"v"}}`)}))
 	require.Equal(t, []bool{true, true, false, false, false}, matcher.Match(event.Event{JSON: []byte(`{"name":"name0","course":"x"}`)}))
 	require.Equal(t, []bool{false, false, false, false, false}, matcher.Match(event.Event{JSON: []byte(`{"name":"name1000","course":"x"}`)}))
+}
+
+// TestLargePatterns holds patterns that are short and large: one by one, and all together.
+func TestLargePatterns(t *testing.T) {
+	_, faults := CompileMatches([][]Match{{{"name", []string{"a", strings.Repeat("x{1000}", 9)}}}})
+	require.Len(t, faults, 1)
+	require.Equal(t, 1, faults[0].Pattern)
+	require.ErrorContains(t, faults[0], "at most 5000 are allowed")
+	var many []string
+	for i := range maxPrograms/1000 + 1 {
+		many = append(many, fmt.Sprintf("x{1000}%d", i))
+	}
+	_, faults = CompileMatches([][]Match{{{"name", []string{"a"}}}, {{"course", many}}})
+	require.Len(t, faults, 1)
+	require.Equal(t, 1, faults[0].Router)
+	require.ErrorIs(t, faults[0].Err, errTooManyPatterns)
 }
