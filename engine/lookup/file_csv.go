@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/erbd/erbd/engine/diag"
 	"github.com/erbd/erbd/engine/plainfile"
@@ -40,7 +41,12 @@ func (b *builder) csv(path string) error {
 		return c.fault(err)
 	}
 	for i, name := range header {
-		c.columns[strings.ToLower(strings.TrimSpace(name))] = i
+		name = strings.ToLower(strings.TrimSpace(name))
+		if _, twice := c.columns[name]; twice && slices.Contains(knownColumns, name) {
+			_, column := c.r.FieldPos(i)
+			return c.diag(1, column, CodeFormat, "the column "+name+" comes twice", "remove one of the two, or give it another name")
+		}
+		c.columns[name] = i
 	}
 	_, course := c.columns["display_name"]
 	_, id := c.columns["id"]
@@ -54,6 +60,9 @@ func (b *builder) csv(path string) error {
 	}
 	return c.diag(1, 0, CodeFormat, "header names neither users nor courses", "users have the columns id,username,email,xapi,caliper,lti, courses id,display_name"+suggestColumns(header))
 }
+
+// knownColumns are those that are read; others are passed over.
+var knownColumns = []string{"id", "username", "email", TypeXAPI, TypeCaliper, TypeLTI, "display_name"}
 
 func suggestColumns(header []string) string {
 	for _, name := range header {
@@ -79,6 +88,12 @@ func (c *csvFile) records(add func(c *csvFile, record []string, line int) error)
 			return c.fault(err)
 		}
 		line, _ := c.r.FieldPos(0)
+		for _, name := range knownColumns {
+			if i, ok := c.columns[name]; ok && !utf8.ValidString(record[i]) {
+				line, column := c.r.FieldPos(i)
+				return c.diag(line, column, CodeFormat, name+" is not valid utf-8", "save the file in the encoding UTF-8")
+			}
+		}
 		if err := add(c, record, line); err != nil {
 			return err
 		}

@@ -113,6 +113,9 @@ func TestLoadFileErrors(t *testing.T) {
 		{"a.csv", "id,username\n1,a\nx,b\n", "a.csv:3:1: id is not a whole number (use the number of the account)", nil},
 		{"a.csv", "id,username\n1,a,b\n", "a.csv:2:1: wrong number of fields (each line needs as many fields as the header, with commas and quotes inside a field quoted)", nil},
 		{"a.csv", "id,username\n1,a\n2,b\n1,c\n", "a.csv:4: id: the same id as in line 2 (keep one of the two)", lookup.ErrDuplicate},
+		{"a.csv", "id, Username,ID\n1,a,2\n", "a.csv:1:14: the column id comes twice (remove one of the two, or give it another name)", nil},
+		{"a.csv", "id,username\n1,a\n2,\xe9milie\n", "a.csv:3:3: username is not valid utf-8 (save the file in the encoding UTF-8)", nil},
+		{"a.csv", "id,display_name\n" + demo + ",\xff\n", "a.csv:2:33: display_name is not valid utf-8 (save the file in the encoding UTF-8)", nil},
 		{"a.csv", "id,username\n,\n", "a.csv:2: entry has no key (a user needs id or username, a course needs id)", lookup.ErrNoKey},
 		{"a.csv", "id,display_name\nx,y\n", "a.csv:2: malformed course id (course ids look like course-v1:ORG+COURSE+RUN)", lookup.ErrBadCourseID},
 
