@@ -71,6 +71,9 @@ func parseCase(name, file string, src []byte, base []*yamldoc.Node, dir string) 
 	if list := yamldoc.Decode(parsed.Root, &doc); len(list) > 0 {
 		return nil, append(faults, list...)
 	}
+	if doc.Event == nil { // the whole file is null
+		return nil, append(faults, parsed.Root.Diag(diag.Error, yamldoc.CodeType, "", "expected a case with an event, found null"))
+	}
 	parts := strings.Split(name, "/")
 	c := &Case{Name: name, Backend: parts[0], Event: parts[1], File: file, Description: doc.Description,
 		source: src, expect: parsed.Root.Entry("expect")}

@@ -18,7 +18,7 @@ func FuzzCase(f *testing.F) {
 		"event: {name: ping, data: {id: 1}}\nexpect:\n  - {id: x}\n",
 		"settings: {lms: {root_url: http://x}}\nevent: |\n  {\"name\": \"ping\", \"event\": \"{}\"}\nexpect: unmapped\n",
 		"event: {name: ping, data: {}}\nexpect: {rejected: {field: a, reason: b}}\n",
-		"event: [ping]\nexpect: {}\n", "event:\nexpect:\n", "{}", "- a", "event: {name: ping}\nsettings: [1]",
+		"event: [ping]\nexpect: {}\n", "event:\nexpect:\n", "{}", "- a", "~", "event: {name: ping}\nsettings: [1]",
 	} {
 		f.Add([]byte(seed))
 	}
