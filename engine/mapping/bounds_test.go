@@ -125,3 +125,12 @@ func bigEvent(t *testing.T) string {
 	require.NoError(t, err)
 	return string(source)
 }
+
+// TestNullFile: a file that is null says nothing and is a fault, or all its events would be unmapped without a word.
+func TestNullFile(t *testing.T) {
+	for _, text := range []string{"~", "null", "[]", "text", "1"} {
+		set, faults := mapping.Load(os.DirFS(folder(t, text)), mapping.Options{Backend: "xapi", Settings: "{}", Directory: people{}})
+		require.Nil(t, set, text)
+		require.Contains(t, faults.Render(), "xapi/m.yaml:1:1: expected a mapping", text)
+	}
+}

@@ -149,6 +149,9 @@ func parseFile(name string, src []byte, backend string) (*file, diag.List) {
 	faults = append(faults, list...)
 	if f.root.Kind != yamldoc.Mapping {
 		f.broken = true
+		if !faults.HasErrors() {
+			faults = append(faults, f.root.Diag(diag.Error, yamldoc.CodeType, "", "expected a mapping file, found null"))
+		}
 		return f, faults
 	}
 	f.doubtful = f.doubtful || len(list) > 0
