@@ -31,7 +31,7 @@ func Probe(dir string) (err error) {
 // Check returns an error that wraps ErrDown unless a server could keep its store in dir. A directory that does not
 // exist is made.
 func Check(dir string) error {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("%w: %w", ErrDown, err)
 	}
 	if err := Probe(dir); err != nil {
