@@ -567,14 +567,17 @@ func TestWorkerKeepsSlowRequestsToItself(t *testing.T) {
 
 // So it is while a batch fills for longer than AckWait.
 func TestWorkerKeepsAFillingBatchToItself(t *testing.T) {
-	r := newRig(t, Topology{Routers: []Lane{{Backend: "xapi", Router: "lrs", AckWait: 300 * time.Millisecond}}}, 0)
+	const ackWait = 500 * time.Millisecond
+	r := newRig(t, Topology{Routers: []Lane{{Backend: "xapi", Router: "lrs", AckWait: ackWait}}}, 0)
 	l := newLRS(t, nil)
 	r.publish(t, "lrs", 1, many(3, false)...)
-	r.start(t, "lrs", l.URL, func(c *WorkerConfig) { c.AckWait, c.Flush = 300*time.Millisecond, 2*time.Second })
+	r.start(t, "lrs", l.URL, func(c *WorkerConfig) { c.AckWait, c.Flush = ackWait, 6*ackWait })
 	r.drained(t)
-	r.eventually(t, func() bool { return r.tally.get("lrs delivered") == 3 })
-	assert.Equal(t, map[string]int{"lrs delivered": 3}, r.tally.all(), "no event ends twice")
 	assert.Len(t, l.requests, 1)
+	c, err := r.js.Consumer(t.Context(), OutStream, DeliverDurable("xapi", "lrs"))
+	require.NoError(t, err)
+	// Left alone, each would be handed out six times; a busy machine may be late once.
+	assert.Less(t, c.CachedInfo().Delivered.Consumer, uint64(9), "deliveries of three messages")
 }
 
 func TestWornMessagesAreGivenUp(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -211,11 +212,12 @@ func (s *status) waiting() (n int) {
 func (d *daemon) drained() (s status) {
 	d.t.Helper()
 	least, since := -1, time.Now()
-	for ; ; time.Sleep(100 * time.Millisecond) {
+	for ; ; time.Sleep(200 * time.Millisecond) {
+		before := s // it is counted a moment after it is acknowledged
 		s = status{}
 		if err := d.get("/status", &s); err == nil && len(s.Backends) > 0 {
 			waiting := s.waiting()
-			if waiting == 0 && s.Agree {
+			if waiting == 0 && s.Agree && reflect.DeepEqual(before, s) {
 				return s
 			}
 			if least < 0 || waiting < least {
