@@ -44,6 +44,7 @@
 //	Topology{…}.Ensure(ctx, js, f)                at the start and at each reload; it deletes nothing
 //	Topology.Stale                                at the start: remove the transform durables of disabled backends
 //	pub := NewPublisher(nc, js, f, durable)
+//	pub.Run, _ = BeginRun(ctx, js)                before anything is published, for exact counters
 //	store, _ := failed.Open(ctx, js, …)
 //	one goroutine per router: NewWorker(…).Run(ctx); one for NewBackstop(…).Run(ctx)
 //
