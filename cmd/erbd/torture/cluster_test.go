@@ -35,8 +35,9 @@ func TestCluster(t *testing.T) {
 	ways := map[string]int{}
 	for end := time.Now().Add(*length); time.Now().Before(end); {
 		time.Sleep(draw.between(500*time.Millisecond, 4*time.Second))
-		server, d := one(draw, c.servers), one(draw, daemons)
-		switch draw.n(6) {
+		at, d := draw.n(len(c.servers)), one(draw, daemons)
+		server := c.servers[at]
+		switch draw.n(7) {
 		case 0:
 			server.end(syscall.SIGKILL)
 			time.Sleep(draw.between(0, 3*time.Second))
@@ -61,6 +62,14 @@ func TestCluster(t *testing.T) {
 			d.end(syscall.SIGTERM)
 			d.startWith(t)
 			ways["daemon: stop"]++
+		case 5:
+			other := c.servers[(at+1)%len(c.servers)] // without a majority nothing is acknowledged
+			server.signal(syscall.SIGSTOP)
+			other.end(syscall.SIGKILL)
+			time.Sleep(draw.between(0, 3*time.Second))
+			server.signal(syscall.SIGCONT)
+			other.start()
+			ways["two servers: kill -9 and standstill"]++
 		default:
 			d.signal(syscall.SIGSTOP)
 			time.Sleep(draw.between(100*time.Millisecond, 8*time.Second))
