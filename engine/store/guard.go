@@ -219,6 +219,10 @@ func (g *Guard) balance(ctx context.Context) {
 		err := g.opt.Intake(ctx, !scarce)
 		g.turn.Unlock()
 		if err != nil {
+			if full := Probe(g.dir); scarce && full != nil {
+				g.fail(full) // there is no room to write even that
+				return
+			}
 			if !g.noted && ctx.Err() == nil {
 				g.noted = true
 				g.opt.Log.Error("the intake cannot be opened or closed", "error", err)

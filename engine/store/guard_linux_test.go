@@ -226,7 +226,12 @@ func TestReserve(t *testing.T) {
 	disk.Fill(3 << 20)
 	g.until(Low)
 	var err error
-	require.Eventually(t, func() bool { err = g.publish("b"); return err != nil }, patience, 10*time.Millisecond)
+	n := 0
+	require.Eventually(t, func() bool { // an id that was stored just before it closed would be a duplicate
+		n++
+		err = g.publish(fmt.Sprint("n", n))
+		return err != nil
+	}, patience, 10*time.Millisecond)
 	assert.ErrorIs(t, err, stream.ErrFull)
 	assert.ErrorIs(t, g.publish("c", "d"), stream.ErrFull, "batches, too")
 	assert.Contains(t, g.Status().Reason, "the disk of the store is nearly full")
