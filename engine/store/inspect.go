@@ -84,6 +84,9 @@ func (v *Inventory) inspectStream(name, dir string, end time.Time) error {
 	if noted := v.held.Last[name]; noted > found.last {
 		v.loseLast(name, found.last, fmt.Sprintf("the last messages are gone: %d was stored, the files end at %d", noted, found.last))
 	}
+	if name != stream.RawStream && name != stream.OutStream {
+		return nil // messages stay there when a consumer is done with them
+	}
 	return v.inspectOrphans(name, found, consumers)
 }
 
@@ -109,9 +112,6 @@ func (v *Inventory) inspectOrphans(name string, found *contents, consumers []*co
 	}
 	for c, n := range over {
 		v.log.Warn("a consumer does not wait for messages that are there: it starts over with what the stream has", "stream", name, "consumer", c.name, "messages", n)
-		if err := v.keep(name, c.state); err != nil {
-			return err
-		}
 		if err := os.Remove(c.state); err != nil {
 			return err
 		}
