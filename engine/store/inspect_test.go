@@ -275,3 +275,45 @@ func checkDamaged(t *testing.T, dir string, crash bool, file, how string) {
 	assert.Len(t, again.inventory.Losses(), len(losses), "told again after a restart, and nothing else")
 	again.close(t)
 }
+
+// TestOrphans gives a consumer a state that makes sense, but is not its own: it says that everything up to message 90 is
+// done with. After a crash nothing but the messages themselves contradicts it.
+func TestOrphans(t *testing.T) {
+	s := newSample(t)
+	state := filepath.Join(s.crashed, "jetstream", "$G", "streams", stream.RawStream, "obs", stream.TransformDurable("xapi"), stateName)
+	require.NoError(t, os.WriteFile(state, []byte{consumerMagic, 2, 90, 90, 90, 90, 0, 0}, 0o600))
+	o := open(t, s.crashed)
+	got := o.take(t, sampleMessages, func(int) bool { return true })
+	for n := 1; n <= sampleMessages; n++ {
+		assert.Equal(t, !dealtWith(n), got[n], n)
+	}
+	assert.Empty(t, o.inventory.Losses(), "nothing is lost")
+	o.close(t)
+}
+
+// TestIntakeWithoutConsumer spoils the settings of the intake's consumer: nobody may publish before it is there again,
+// since the server would acknowledge events and forget them.
+func TestIntakeWithoutConsumer(t *testing.T) {
+	s := newSample(t)
+	meta := filepath.Join(s.clean, "jetstream", "$G", "streams", stream.RawStream, "obs", stream.TransformDurable("xapi"), metaName)
+	require.NoError(t, os.WriteFile(meta, []byte("{"), 0o600))
+	v := NewInventory(s.clean, slog.New(slog.DiscardHandler))
+	server, err := stream.StartEmbedded(stream.EmbeddedOptions{StoreDir: s.clean, Relaxed: true, Opening: v.Inspect, Closed: v.Close})
+	require.NoError(t, err)
+	nc, err := server.Connect("test")
+	require.NoError(t, err)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	_, err = js.Publish(t.Context(), stream.PublishSubject, []byte("x"))
+	assert.Error(t, err)
+	nc.Close()
+	require.NoError(t, server.Close())
+
+	o := open(t, s.clean)
+	o.publish(t, sampleMessages+1, sampleMessages+1)
+	got := o.take(t, sampleMessages+1, func(int) bool { return true })
+	for n := 1; n <= sampleMessages+1; n++ {
+		assert.Equal(t, !dealtWith(n), got[n], n)
+	}
+	o.close(t)
+}
