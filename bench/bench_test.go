@@ -26,10 +26,7 @@ func TestContendersAgree(t *testing.T) {
 func TestMixIsMapped(t *testing.T) {
 	b, err := newBench()
 	require.NoError(t, err)
-	total := 0
-	for _, s := range mix() {
-		total += s.weight
+	for _, s := range b.mix {
 		require.NotEmpty(t, b.transform(b.read([]byte(s.event))), s.name)
 	}
-	require.Equal(t, 1000, total)
 }

@@ -105,6 +105,7 @@ type bench struct {
 	parser    event.Parser
 	hand      *hand
 	peers     *peers
+	mix       []share
 	buf       []byte
 }
 
@@ -123,6 +124,9 @@ func newBench() (*bench, error) {
 		return nil, err
 	}
 	b.set, b.worker, b.hand = set, set.NewWorker(), newHand(b.directory)
+	if b.mix, err = mix(); err != nil {
+		return nil, err
+	}
 	b.peers, err = newPeers(b.directory)
 	return b, err
 }
@@ -169,20 +173,22 @@ func (b *bench) jobs() []job {
 		}, e.peers...)})
 	}
 	var events [][]byte
-	for _, s := range mix() {
+	for _, s := range b.mix {
+		ev := []byte(s.event)
 		for range s.weight {
-			events = append(events, []byte(s.event))
+			events = append(events, ev)
 		}
 	}
+	const step = 7919 // a prime, so that the kinds of events change all the time
 	i := 0
-	next := func() []byte { i = (i + 7) % len(events); return events[i] }
+	next := func() []byte { i = (i + step) % len(events); return events[i] }
 	return append(jobs, job{"the mix of a site, from its bytes", []*contender{
 		{name: "engine", run: func() int { return len(b.transform(b.read(next()))) }},
 		{name: fmt.Sprintf("engine, %d at once", runtime.GOMAXPROCS(0)), parallel: func() func() int {
 			w, i := b.set.NewWorker(), 0
 			var p event.Parser
 			return func() int {
-				i = (i + 7) % len(events)
+				i = (i + step) % len(events)
 				ev, err := p.Parse(events[i])
 				if err != nil {
 					return 0
