@@ -201,10 +201,11 @@ type Retry struct {
 	Countdown  time.Duration `yaml:"countdown" default:"30s" env:"EVENT_ROUTING_BACKEND_COUNTDOWN" doc:"time between two attempts"`
 }
 
-// Limits bound what one event may cost.
+// Limits bound what one event may cost, and what all that are under way do.
 type Limits struct {
 	EventBytes Size `yaml:"event_bytes" default:"8MiB" doc:"the largest event that is accepted"`
 	EventDepth int  `yaml:"event_depth" default:"256" doc:"how deep objects and lists of an event may nest"`
+	Memory     Size `yaml:"memory" default:"160MiB" doc:"erbd serve: memory beyond mappings and look-ups that makes it collect garbage more often instead of growing; GOMEMLIMIT in the environment wins; 0: no bound"`
 }
 
 // StatementLog is the rotation of xapi.logging and caliper.logging to files.

@@ -154,6 +154,7 @@ func (d *Daemon) start(ctx context.Context) error {
 }
 
 func (d *Daemon) inForce(snap *Snapshot) {
+	d.limitMemory(snap)
 	if d.opt.InForce != nil {
 		d.opt.InForce(snap)
 	}
