@@ -279,7 +279,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	var stagesDone sync.WaitGroup
 	for _, b := range snap.Backends {
-		s, err := newStage(ctx, d, b.Name)
+		list, err := newStages(ctx, d, b.Name)
 		if err != nil {
 			stopStages()
 			stagesDone.Wait()
@@ -290,7 +290,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 			}
 			return err
 		}
-		d.stages = append(d.stages, s)
+		d.stages = append(d.stages, list...)
 	}
 	for _, s := range d.stages {
 		stagesDone.Go(func() {

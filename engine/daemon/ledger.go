@@ -75,14 +75,15 @@ func newLedger() *ledger {
 
 // tally is what became of the events of one message for one backend.
 type tally struct {
+	seq      uint64 // place of the message in the intake
 	accepted uint64
 	ends     map[string]uint64
 	rejected map[string]uint64
 	warnings uint64
 }
 
-func newTally() *tally {
-	return &tally{ends: map[string]uint64{}, rejected: map[string]uint64{}}
+func newTally(seq uint64) tally {
+	return tally{seq: seq, ends: map[string]uint64{}, rejected: map[string]uint64{}}
 }
 
 // maxReasons bounds the reasons that are told apart, and with them the metric labels.
@@ -126,15 +127,14 @@ func (l *ledger) unsent(backend, router string, o stream.Outcome, reason string,
 	l.settle(c, o, reason, events)
 }
 
-// add books the tally of the intake message at a place in the stream, once: it comes again where its
-// acknowledgement was lost or late.
-func (l *ledger) add(backend string, seq uint64, t *tally) {
+// add books the tally of an intake message, once: it comes again where its acknowledgement was lost or late.
+func (l *ledger) add(backend string, t *tally) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.raw[backend] == nil {
 		l.raw[backend] = &places{}
 	}
-	if !l.raw[backend].add(seq) {
+	if !l.raw[backend].add(t.seq) {
 		return
 	}
 	l.accepted[backend] += t.accepted

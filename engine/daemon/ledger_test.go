@@ -15,9 +15,10 @@ func TestReasonsAreBounded(t *testing.T) {
 	l := newLedger()
 	for round := range uint64(2) {
 		for i := range uint64(maxReasons + 100) {
-			tl := newTally()
+			tl := newTally(0)
 			tl.rejected[fmt.Sprintf("field %d", i)] = 1
-			l.add("xapi", 1+i+round*(maxReasons+100), tl)
+			tl.seq = 1 + i + round*(maxReasons+100)
+			l.add("xapi", &tl)
 		}
 		_, _, rejected := l.backendCounts("xapi")
 		require.Len(t, rejected, maxReasons+1)
@@ -32,10 +33,10 @@ func TestEachPlaceIsBookedOnce(t *testing.T) {
 	l := newLedger()
 	l.begin(stream.Run{ID: "x", After: 10})
 	for range 2 {
-		tl := newTally()
+		tl := newTally(7)
 		tl.accepted, tl.ends[transformed] = 3, 3
-		l.add("xapi", 7, tl)
-		l.add("caliper", 7, tl)
+		l.add("xapi", &tl)
+		l.add("caliper", &tl)
 		l.routed("xapi", "lrs", 10, 3)
 		l.routed("xapi", "lrs", 11, 3)
 	}

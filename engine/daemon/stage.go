@@ -19,14 +19,19 @@ import (
 
 // The bounds of one round of a stage.
 const (
-	roundMessages = 500
+	// roundEvents bounds what is in memory; roundMessages is half of what the consumer gives out, since there are two hands.
+	roundEvents   = 4000
+	roundMessages = stream.DefaultMaxPending / hands
 	roundWait     = time.Second
 	fullWait      = 500 * time.Millisecond
 	stopGrace     = 3 * time.Second
 )
 
+// hands is the number of stages of a backend: while one waits for what it publishes, another one transforms.
+const hands = 2
+
 // stage is the transformation of one backend: it takes messages from the intake, publishes what they became and
-// acknowledges them.
+// acknowledges them. Several share the work of a backend.
 type stage struct {
 	backend  string
 	consumer jetstream.Consumer
@@ -43,18 +48,32 @@ type stage struct {
 	steadily  func(func() error) error // see Daemon.hold
 
 	workers []*transformer
-	trouble notice
+	trouble *notice // shared by the stages of the backend
+	density float64 // events in a message, lately
 	// using is the snapshot that the messages under way see, nil between rounds.
 	using atomic.Pointer[Snapshot]
 }
 
-func newStage(ctx context.Context, d *Daemon, backend string) (*stage, error) {
+// newStages returns the stages of a backend.
+func newStages(ctx context.Context, d *Daemon, backend string) ([]*stage, error) {
+	trouble := &notice{log: d.log.With("backend", backend)}
+	var list []*stage
+	for range hands {
+		s, err := newStage(ctx, d, backend, trouble)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func newStage(ctx context.Context, d *Daemon, backend string, trouble *notice) (*stage, error) {
 	c, err := d.js.Consumer(ctx, stream.RawStream, stream.TransformDurable(backend))
 	if err != nil {
 		return nil, fmt.Errorf("intake of backend %s: %w", backend, err)
 	}
-	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, heartbeat: d.opt.Settings.NATS.AckWait / 3, tracing: d.tracing, guard: d.guard, js: d.js, steadily: d.hold}
-	s.trouble.log = s.log
+	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, heartbeat: d.opt.Settings.NATS.AckWait / 3, tracing: d.tracing, guard: d.guard, js: d.js, steadily: d.hold, trouble: trouble, density: 1}
 	for range runtime.GOMAXPROCS(0) {
 		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting, current: &d.snapshot, ledger: d.ledger})
 	}
@@ -113,19 +132,55 @@ func (s *stage) gone(ctx context.Context, err error) bool {
 func (s *stage) tight() bool { return s.guard != nil && s.guard.Tight() != "" }
 
 func (s *stage) fetch() (msgs []jetstream.Msg, err error) {
+	events := 0
 	take := func(b jetstream.MessageBatch, err error) error {
 		if err != nil {
 			return err
 		}
 		for m := range b.Messages() {
 			msgs = append(msgs, m)
+			events += stream.Count(m)
 		}
 		return b.Error()
 	}
 	if err := take(s.consumer.Fetch(1, jetstream.FetchMaxWait(roundWait))); err != nil || len(msgs) == 0 {
 		return msgs, ignoreTimeout(err)
 	}
-	return msgs, ignoreTimeout(take(s.consumer.FetchNoWait(roundMessages - 1)))
+	more := min(int(float64(roundEvents-events)/max(s.density, float64(events))), roundMessages-1)
+	if more > 0 {
+		err = take(s.consumer.FetchNoWait(more))
+	}
+	s.density = max(1, float64(events)/float64(len(msgs)))
+	return msgs, ignoreTimeout(err)
+}
+
+// group is a row of intake messages without a gap, whose statements are packed together.
+type group struct {
+	first *jetstream.MsgMetadata // of the first message
+	msgs  []jetstream.Msg
+}
+
+// grouped makes groups of messages, each about a delivery message large. Messages that are not from JetStream, of
+// which there are none, are left out.
+func grouped(msgs []jetstream.Msg) (groups []group) {
+	events, bytes := 0, 0
+	next := uint64(0)
+	for i, m := range msgs {
+		md, err := m.Metadata()
+		if err != nil {
+			next = 0
+			continue
+		}
+		n := stream.Count(m)
+		if next != md.Sequence.Stream || events+n > maxItems || bytes+len(m.Data()) > maxBytes {
+			groups = append(groups, group{first: md})
+			events, bytes = 0, 0
+		}
+		g := &groups[len(groups)-1]
+		g.msgs = append(g.msgs, msgs[i])
+		events, bytes, next = events+n, bytes+len(m.Data()), md.Sequence.Stream+1
+	}
+	return groups
 }
 
 // round transforms messages, publishes what they became, and acknowledges them.
@@ -142,19 +197,20 @@ func (s *stage) round(ctx context.Context, msgs []jetstream.Msg) {
 		sleep(ctx, roundWait)
 		return
 	}
-	results := make([]*result, len(msgs))
+	groups := grouped(msgs)
+	results := make([]*result, len(groups))
 	var next atomic.Int64
 	var g errgroup.Group
-	for _, w := range s.workers[:min(len(s.workers), len(msgs))] {
+	for _, w := range s.workers[:min(len(s.workers), len(groups))] {
 		g.Go(func() error {
 			for {
 				i := int(next.Add(1)) - 1
-				if i >= len(msgs) {
+				if i >= len(groups) {
 					return nil
 				}
-				r, err := w.message(ctx, snap, msgs[i])
+				r, err := w.group(ctx, snap, groups[i])
 				for errors.Is(err, errChanged) {
-					r, err = w.message(ctx, s.snapshot.Load(), msgs[i])
+					r, err = w.group(ctx, s.snapshot.Load(), groups[i])
 				}
 				if err != nil {
 					return err
@@ -173,7 +229,9 @@ func (s *stage) round(ctx context.Context, msgs []jetstream.Msg) {
 	for _, r := range results {
 		if r != nil {
 			out = append(out, r.out...)
-			events += int(r.tally.accepted)
+			for _, t := range r.tallies {
+				events += int(t.accepted)
+			}
 		}
 	}
 	published = len(out)
@@ -183,15 +241,23 @@ func (s *stage) round(ctx context.Context, msgs []jetstream.Msg) {
 	}
 	for i, r := range results {
 		if r == nil {
-			giveBack(msgs[i : i+1])
+			giveBack(groups[i].msgs)
 			continue
 		}
 		s.logs.write(s.backend, r.log)
-		if err := msgs[i].Ack(); err != nil {
+		s.acknowledge(groups[i].msgs, r.tallies)
+	}
+}
+
+// acknowledge acknowledges the messages of a group, whose statements are stored, and books what became of them. Without
+// a connection it cannot, and they come again.
+func (s *stage) acknowledge(msgs []jetstream.Msg, tallies []tally) {
+	for i, m := range msgs {
+		if err := m.Ack(); err != nil {
 			s.trouble.say("the intake does not take acknowledgements", err)
 			continue
 		}
-		s.ledger.add(s.backend, r.seq, r.tally)
+		s.ledger.add(s.backend, &tallies[i])
 	}
 }
 

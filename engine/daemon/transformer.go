@@ -19,8 +19,8 @@ import (
 	"github.com/erbd/erbd/engine/stream"
 )
 
-// The bounds of a delivery message. A router's request takes as many messages as it needs; larger ones are not
-// faster.
+// The bounds of a delivery message. A router's request takes as many messages as it needs; each message costs a disk
+// write when it is acknowledged.
 const (
 	maxItems = 200
 	maxBytes = 512 << 10
@@ -29,7 +29,7 @@ const (
 // lookupRetry is how long an event waits between two tries of a look-up that is down.
 const lookupRetry = time.Second
 
-// transformer turns intake messages of one backend into delivery messages. It belongs to one goroutine.
+// transformer turns groups of intake messages of one backend into delivery messages. It belongs to one goroutine.
 type transformer struct {
 	backend string
 	log     *slog.Logger
@@ -38,6 +38,10 @@ type transformer struct {
 	worker  *mapping.Worker
 	wanted  []*route.Router
 	limits  event.Limits
+	// id is what the ids of the messages of the group at hand start with.
+	id string
+	// statements are those of the event at hand.
+	statements []stream.Statement
 	// waiting is told why an event waits, and "" when it goes on.
 	waiting func(err error)
 	// current is the snapshot in force, which an event that waits turns to when it changes.
@@ -45,28 +49,49 @@ type transformer struct {
 	ledger  *ledger
 }
 
-// result is what one intake message became.
+// result is what a group of intake messages became.
 type result struct {
-	seq   uint64 // place of the message in the intake
-	out   []stream.Message
-	log   []byte // statements for the statement log, a line each
-	tally *tally
-	// unreadable counts the events that are no events; out holds the first of them.
-	unreadable int
+	out     []stream.Message
+	log     []byte  // statements for the statement log, a line each
+	tallies []tally // of the messages
+	// tally is that of the message at hand, whose unreadable events are asides; out holds the first of them, from
+	// first on.
+	tally         *tally
+	first, asides int
 }
 
-// message transforms all events of an intake message with one snapshot. It returns an error only when ctx ends
-// before all look-ups had an answer.
-func (t *transformer) message(ctx context.Context, snap *Snapshot, m jetstream.Msg) (*result, error) {
+// packers are what a group became so far, by router.
+type packers map[*route.Router]*stream.Packer
+
+// group transforms all events of a group with one snapshot. It returns an error only when ctx ends before all look-ups
+// had an answer.
+func (t *transformer) group(ctx context.Context, snap *Snapshot, g group) (*result, error) {
 	b := snap.backend(t.backend)
 	t.use(snap, b)
+	r := &result{}
+	p := packers{}
+	t.id = fmt.Sprintf("%s.%s-%d.", t.backend, stream.MessageID(g.first), len(g.msgs))
+	for i, m := range g.msgs {
+		if err := t.message(ctx, snap, b, m, g.first.Sequence.Stream+uint64(i), p, r); err != nil {
+			return nil, err
+		}
+	}
+	for _, router := range snap.Routers.Backend(t.backend) {
+		if p := p[router]; p != nil {
+			r.out = append(r.out, t.ledger.counted(t.backend, router.Name, p.Messages())...)
+		}
+	}
+	return r, nil
+}
+
+// message transforms the events of the intake message at a place in the stream.
+func (t *transformer) message(ctx context.Context, snap *Snapshot, b *Backend, m jetstream.Msg, seq uint64, p packers, r *result) error {
 	md, err := m.Metadata()
 	if err != nil {
-		return nil, fmt.Errorf("intake message: %w", err)
+		return fmt.Errorf("intake message: %w", err)
 	}
 	id := t.backend + "." + stream.MessageID(md)
-	r := &result{seq: md.Sequence.Stream, tally: newTally()}
-	items := map[*route.Router][]stream.Item{}
+	r.begin(seq)
 	n := 0
 	for raw, err := range stream.Events(m.Headers(), m.Data()) {
 		r.tally.accepted++
@@ -77,26 +102,13 @@ func (t *transformer) message(ctx context.Context, snap *Snapshot, m jetstream.M
 		ev, err := t.parser.Parse(raw)
 		if err != nil {
 			r.aside(id, n, m, raw, err)
-		} else if err := t.event(ctx, snap, b, ev, items, r); err != nil {
-			return nil, err
+		} else if err := t.event(ctx, snap, b, ev, p, r); err != nil {
+			return err
 		}
 		n++
 	}
-	if r.unreadable > maxAside {
-		r.asideWhole(id, m)
-	}
-	for _, router := range snap.Routers.Backend(t.backend) {
-		list := items[router]
-		if len(list) == 0 {
-			continue
-		}
-		messages, err := stream.Pack(stream.OutSubject(t.backend, router.Name), id+"."+router.Name, list, maxItems, maxBytes)
-		if err != nil {
-			return nil, fmt.Errorf("pack the statements for router %s: %w", router, err)
-		}
-		r.out = append(r.out, t.ledger.counted(t.backend, router.Name, messages)...)
-	}
-	return r, nil
+	r.end(id, m)
+	return nil
 }
 
 // use prepares for the mappings and limits of a snapshot.
@@ -110,7 +122,7 @@ func (t *transformer) use(snap *Snapshot, b *Backend) {
 }
 
 // event transforms one event for the routers that want it.
-func (t *transformer) event(ctx context.Context, snap *Snapshot, b *Backend, ev event.Event, items map[*route.Router][]stream.Item, r *result) error {
+func (t *transformer) event(ctx context.Context, snap *Snapshot, b *Backend, ev event.Event, p packers, r *result) error {
 	if !b.Names.Allows(ev.Name) {
 		r.tally.ends[endFiltered]++
 		return nil
@@ -148,11 +160,12 @@ func (t *transformer) event(ctx context.Context, snap *Snapshot, b *Backend, ev 
 	r.tally.ends[transformed]++
 	critical := snap.critical[ev.Name]
 	for _, router := range t.wanted {
-		it, err := item(t.backend, router, ev, made.Statements, critical)
-		if err != nil {
+		if p[router] == nil {
+			p[router] = &stream.Packer{Subject: stream.OutSubject(t.backend, router.Name), ID: t.id + router.Name, MaxItems: maxItems, MaxBytes: maxBytes}
+		}
+		if err := t.pack(p[router], router, ev, made.Statements, critical); err != nil {
 			return err
 		}
-		items[router] = append(items[router], it)
 	}
 	return nil
 }
@@ -182,24 +195,28 @@ func (t *transformer) transform(ctx context.Context, snap *Snapshot, ev event.Ev
 	}
 }
 
-// item is what an event became for one router.
-func item(backend string, router *route.Router, ev event.Event, statements []mapping.Statement, critical bool) (stream.Item, error) {
-	it := stream.Item{ID: string([]byte(statements[0].ID)), Name: ev.Name, Critical: critical}
+// pack packs what an event became for one router.
+func (t *transformer) pack(p *stream.Packer, router *route.Router, ev event.Event, statements []mapping.Statement, critical bool) error {
+	it := stream.Item{ID: statements[0].ID, Name: ev.Name, Critical: critical, Statements: t.statements[:0]}
 	for _, s := range statements {
-		doc := bytes.Clone(s.JSON)
-		if backend == backendXAPI {
+		doc := s.JSON
+		if t.backend == backendXAPI {
 			// The override_args of Caliper are those of the envelope, which is made at the delivery.
 			var err error
 			if doc, err = router.Override(doc); err != nil {
-				return it, fmt.Errorf("override_args of router %s: %w", router, err)
+				return fmt.Errorf("override_args of router %s: %w", router, err)
 			}
 		}
-		it.Statements = append(it.Statements, stream.Statement{ID: string([]byte(s.ID)), JSON: doc})
+		it.Statements = append(it.Statements, stream.Statement{ID: s.ID, JSON: doc})
 	}
+	t.statements = it.Statements
 	if critical {
-		it.Event = bytes.Clone(ev.JSON)
+		it.Event = ev.JSON
 	}
-	return it, nil
+	if err := p.Add(it); err != nil {
+		return fmt.Errorf("pack the statements for router %s: %w", router, err)
+	}
+	return nil
 }
 
 // maxAside is how many unreadable events of a message are kept one by one. A message of a megabyte can hold half a
@@ -209,7 +226,7 @@ const maxAside = 16
 // aside keeps what cannot be read.
 func (r *result) aside(id string, n int, m jetstream.Msg, data []byte, why error) {
 	r.tally.ends[endInvalid]++
-	if r.unreadable++; r.unreadable > maxAside {
+	if r.asides++; r.asides > maxAside {
 		return
 	}
 	r.out = append(r.out, stream.Message{
@@ -218,12 +235,21 @@ func (r *result) aside(id string, n int, m jetstream.Msg, data []byte, why error
 	})
 }
 
-// asideWhole keeps a message in place of its unreadable events, which are all that r holds so far.
-func (r *result) asideWhole(id string, m jetstream.Msg) {
-	first := r.out[0].Header.Get(stream.HeaderReason)
-	r.out = append(r.out[:0], stream.Message{
+// begin starts on the message at a place in the intake.
+func (r *result) begin(seq uint64) {
+	r.tallies = append(r.tallies, newTally(seq))
+	r.tally, r.first, r.asides = &r.tallies[len(r.tallies)-1], len(r.out), 0
+}
+
+// end keeps the message in place of its unreadable events where they are many.
+func (r *result) end(id string, m jetstream.Msg) {
+	if r.asides <= maxAside {
+		return
+	}
+	first := r.out[r.first].Header.Get(stream.HeaderReason)
+	r.out = append(r.out[:r.first], stream.Message{
 		Subject: "erb.bad.event", ID: "bad." + id, Data: bytes.Clone(m.Data()),
-		Header: nats.Header{stream.HeaderReason: {fmt.Sprintf("%d events of this message cannot be read, the first: %s", r.unreadable, first)}, stream.HeaderOrigin: {m.Subject()}},
+		Header: nats.Header{stream.HeaderReason: {fmt.Sprintf("%d events of this message cannot be read, the first: %s", r.asides, first)}, stream.HeaderOrigin: {m.Subject()}},
 	})
 }
 

@@ -48,8 +48,8 @@
 //	store, _ := failed.Open(ctx, js, …)
 //	one goroutine per router: NewWorker(…).Run(ctx); one for NewBackstop(…).Run(ctx)
 //
-// The transform stage fetches from transform_<backend>, publishes Pack(OutSubject(backend, router), id, items, …) with
-// an id made of the intake message's stream sequence and the router's subject, so that doing it again stores nothing
-// twice, and acknowledges the intake message after Publish returned nil. ErrFull is back-pressure: publish again
-// later. Close the workers first, then the connection, then the server.
+// The transform stage fetches from transform_<backend>, packs what several intake messages became for a router (a
+// Packer for OutSubject(backend, router) with an id made of the range of their stream sequences and the router), so that
+// doing it again stores nothing twice, and acknowledges the intake messages after Publish returned nil. ErrFull is
+// back-pressure: publish again later. Close the workers first, then the connection, then the server.
 package stream

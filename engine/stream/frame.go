@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Headers of packed messages.
@@ -105,37 +106,80 @@ func packedHeader(n int) nats.Header {
 	return nats.Header{HeaderFormat: {formatVersion}, HeaderItems: {strconv.Itoa(n)}}
 }
 
-// Pack puts items, in order, into as few messages as the limits allow and gives them ids that start with id: the
-// same items and id make the same messages, so that publishing them again is harmless. maxItems and maxBytes of 0
-// are no limit; an item that is over maxBytes by itself stands in a message of its own.
-func Pack(subject, id string, items []Item, maxItems, maxBytes int) ([]Message, error) {
-	var out []Message
-	var data []byte
-	n := 0
-	flush := func() {
-		if n > 0 {
-			out = append(out, Message{Subject: subject, ID: id + "." + strconv.Itoa(len(out)), Header: packedHeader(n), Data: data})
-		}
-		data, n = nil, 0
+// Packer packs the items of one subject into messages, each as soon as it is there. It is used by one goroutine.
+type Packer struct {
+	// Subject of the messages.
+	Subject string
+	// ID is what their ids start with. Behind it stand the number of the message and a sum of the ids of its items: so
+	// the same items make the same messages, and publishing them again is harmless, while other items under the same ID
+	// are never taken for them.
+	ID string
+	// MaxItems and MaxBytes bound a message; 0: no limit. An item that is over MaxBytes by itself stands in a message
+	// of its own.
+	MaxItems, MaxBytes int
+
+	out  []Message
+	data []byte
+	n    int
+	sum  uint64
+}
+
+// The parameters of FNV-1a.
+const (
+	fnvOffset = 14695981039346656037
+	fnvPrime  = 1099511628211
+)
+
+// Add packs an item; its statements are not used any more when it returns.
+func (p *Packer) Add(it Item) error {
+	was := len(p.data)
+	var err error
+	if p.data, err = AppendItem(p.data, it); err != nil {
+		return err
 	}
+	if p.n > 0 && p.MaxBytes > 0 && len(p.data) > p.MaxBytes {
+		// The memory is as large as the message before will need.
+		last := append(make([]byte, 0, cap(p.data)), p.data[was:]...)
+		p.data = p.data[:was]
+		p.flush()
+		p.data = last
+	}
+	if p.n == 0 {
+		p.sum = fnvOffset
+	}
+	for i := range len(it.ID) {
+		p.sum = (p.sum ^ uint64(it.ID[i])) * fnvPrime
+	}
+	p.sum = (p.sum ^ '\n') * fnvPrime
+	if p.n++; p.MaxItems > 0 && p.n >= p.MaxItems {
+		p.flush()
+	}
+	return nil
+}
+
+func (p *Packer) flush() {
+	if p.n > 0 {
+		id := fmt.Sprintf("%s.%d.%016x", p.ID, len(p.out), p.sum)
+		p.out = append(p.out, Message{Subject: p.Subject, ID: id, Header: packedHeader(p.n), Data: p.data})
+	}
+	p.data, p.n = nil, 0
+}
+
+// Messages returns all that was packed. The packer is not used any more after that.
+func (p *Packer) Messages() []Message {
+	p.flush()
+	return p.out
+}
+
+// Pack puts items, in order, into as few messages as the limits of a Packer allow.
+func Pack(subject, id string, items []Item, maxItems, maxBytes int) ([]Message, error) {
+	p := Packer{Subject: subject, ID: id, MaxItems: maxItems, MaxBytes: maxBytes}
 	for _, it := range items {
-		was := len(data)
-		var err error
-		if data, err = AppendItem(data, it); err != nil {
+		if err := p.Add(it); err != nil {
 			return nil, err
 		}
-		if n > 0 && maxBytes > 0 && len(data) > maxBytes {
-			last := bytes.Clone(data[was:])
-			data = data[:was]
-			flush()
-			data = last
-		}
-		if n++; maxItems > 0 && n >= maxItems {
-			flush()
-		}
 	}
-	flush()
-	return out, nil
+	return p.Messages(), nil
 }
 
 // Unpack reads the items of a message. They share memory with data. Its errors wrap ErrFrame.
@@ -198,6 +242,15 @@ func packedCount(h nats.Header) (int, error) {
 		return 0, fmt.Errorf("%w: header %s is no usable count", ErrFrame, HeaderItems)
 	}
 	return n, nil
+}
+
+// Count estimates the events of a message by its header: 1 for one that is not packed.
+func Count(m jetstream.Msg) int {
+	n, err := packedCount(m.Headers())
+	if err != nil {
+		return 1
+	}
+	return max(n, 1)
 }
 
 // headerInt returns a header's number, 0 when it is absent or no number.

@@ -376,9 +376,12 @@ func TestPackUnpack(t *testing.T) {
 		assert.Len(t, msgs, tt.messages)
 		var got []Item
 		for i, m := range msgs {
-			assert.Equal(t, fmt.Sprintf("id.%d", i), m.ID)
 			its, err := Unpack(m.Header, m.Data)
 			require.NoError(t, err)
+			alone, err := Pack("s", "id", its, 0, 0)
+			require.NoError(t, err)
+			_, sum, _ := strings.Cut(strings.TrimPrefix(alone[0].ID, "id."), ".")
+			assert.Equal(t, fmt.Sprintf("id.%d.%s", i, sum), m.ID, "the id tells which items are in the message")
 			got = append(got, its...)
 		}
 		require.Len(t, got, 3)

@@ -233,7 +233,7 @@ func (w *Worker) gather(ctx context.Context) ([]jetstream.Msg, error) {
 		}
 		for m := range b.Messages() {
 			msgs = append(msgs, m)
-			statements += countStatements(m)
+			statements += Count(m) // events that became several statements are few
 		}
 		if err := b.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return err
@@ -267,15 +267,6 @@ func (w *Worker) gather(ctx context.Context) ([]jetstream.Msg, error) {
 	}
 	w.density = max(1, 0.7*w.density+0.3*float64(statements)/float64(len(msgs)))
 	return msgs, nil
-}
-
-// countStatements estimates the statements of a message by its header: events that became several are few.
-func countStatements(m jetstream.Msg) int {
-	n, err := packedCount(m.Headers())
-	if err != nil {
-		return 1
-	}
-	return max(n, 1)
 }
 
 // repeats lets a message that repeats itself be logged once, and again with the count after a while.
