@@ -11,7 +11,8 @@ import (
 )
 
 // handle brings messages to their end: it sends what is due, settles what has an outcome, and holds the rest while
-// the endpoint is down. ctx says when to stop holding; work when to stop altogether.
+// the endpoint is down. ctx says when to stop holding; work when to stop altogether. Where everything went well it is
+// settled in the background, see settling.
 func (w *Worker) handle(ctx, work context.Context, msgs []jetstream.Msg) {
 	parcels := make([]*parcel, 0, len(msgs))
 	for _, m := range msgs {
@@ -20,39 +21,102 @@ func (w *Worker) handle(ctx, work context.Context, msgs []jetstream.Msg) {
 		}
 	}
 	stop := w.keepAlive(parcels)
+	verdict := w.send(work, parcels)
+	w.settled(ctx, work)
+	if verdict.Kind == 0 && w.paused == "" {
+		w.settleBehind(ctx, parcels, stop)
+		return
+	}
 	defer stop()
-	for len(parcels) > 0 {
-		verdict := w.send(work, parcels)
-		acks, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackGrace+w.cfg.AckWait)
-		var left []*parcel
-		for p, err := range w.settle(acks, parcels) {
-			if err != nil {
-				left = append(left, p)
-				if verdict.Kind == 0 {
-					verdict = deliver.Outcome{Kind: deliver.Pause, Reason: "bucket", Err: err}
-				}
-			}
+	for {
+		var err error
+		parcels, err = w.settleAll(ctx, parcels)
+		if verdict.Kind == 0 && err != nil {
+			verdict = full(err)
 		}
-		cancel()
-		parcels = left
 		if len(parcels) == 0 {
 			break
 		}
-		var err error
-		switch verdict.Kind {
-		case deliver.Aborted:
-			err = context.Cause(work)
-		case deliver.Transient: // the record store asked for a rest
-			err = sleep(ctx, verdict.After)
-		default:
-			err = w.hold(ctx, verdict)
+		if !w.await(ctx, work, verdict) {
+			w.release(ctx, parcels)
+			return
 		}
-		if err != nil || ctx.Err() != nil {
+		verdict = w.send(work, parcels)
+	}
+	if w.paused != "" {
+		w.goOn(work)
+	}
+}
+
+// full is the verdict where the bucket of failed events takes nothing.
+func full(err error) deliver.Outcome {
+	return deliver.Outcome{Kind: deliver.Pause, Reason: "bucket", Err: err}
+}
+
+// await waits until parcels can be sent again, and reports whether they are to be.
+func (w *Worker) await(ctx, work context.Context, verdict deliver.Outcome) bool {
+	var err error
+	switch verdict.Kind {
+	case deliver.Aborted:
+		err = context.Cause(work)
+	case deliver.Transient: // the record store asked for a rest
+		err = sleep(ctx, verdict.After)
+	default:
+		err = w.hold(ctx, verdict)
+	}
+	return err == nil && ctx.Err() == nil
+}
+
+// settleAll settles parcels. It returns those that have to wait, and why where the reason is not that they are unsent.
+func (w *Worker) settleAll(ctx context.Context, parcels []*parcel) (left []*parcel, failure error) {
+	acks, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackGrace+w.cfg.AckWait)
+	defer cancel()
+	for p, err := range w.settle(acks, parcels) {
+		if err != nil {
+			left = append(left, p)
+			if failure == nil {
+				failure = err
+			}
+		}
+	}
+	return left, failure
+}
+
+// settling are parcels that are settled while the next ones are gathered and sent: acknowledgements wait for the disk,
+// requests for the record store.
+type settling struct {
+	done chan struct{} // closed at the end; left, err and stop are not to be used before
+	left []*parcel
+	err  error
+	stop func() // of their keepAlive
+}
+
+// settleBehind begins to settle parcels. There is one settling at a time.
+func (w *Worker) settleBehind(ctx context.Context, parcels []*parcel, stop func()) {
+	s := &settling{done: make(chan struct{}), stop: stop}
+	w.behind = s
+	go func() {
+		defer close(s.done)
+		s.left, s.err = w.settleAll(ctx, parcels)
+	}()
+}
+
+// settled waits for what is settled in the background, and holds what could not be.
+func (w *Worker) settled(ctx, work context.Context) {
+	s := w.behind
+	if s == nil {
+		return
+	}
+	w.behind = nil
+	<-s.done
+	defer s.stop()
+	for parcels, err := s.left, s.err; len(parcels) > 0; parcels, err = w.settleAll(ctx, parcels) {
+		if !w.await(ctx, work, full(err)) {
 			w.release(ctx, parcels)
 			return
 		}
 	}
-	if w.paused != "" {
+	if len(s.left) > 0 && w.paused != "" {
 		w.goOn(work)
 	}
 }

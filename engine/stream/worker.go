@@ -134,6 +134,7 @@ type Worker struct {
 	streak    int       // rounds without a success
 	pause     time.Duration
 	paused    string // reason, "" when not
+	behind    *settling
 }
 
 // NewWorker checks the settings. Its errors wrap ErrName or ErrWorker.
@@ -198,8 +199,11 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 		if len(msgs) > 0 {
 			w.handle(ctx, work, msgs)
+		} else {
+			w.settled(ctx, work)
 		}
 	}
+	w.settled(ctx, work)
 	if w.paused != "" { // the next worker looks for itself
 		final, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackGrace)
 		defer cancel()
