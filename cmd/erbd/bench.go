@@ -53,7 +53,7 @@ With --print it measures nothing and writes the events, a line each: a log for
 	flags := cmd.Flags()
 	flags.IntVar(&f.opt.Events, "events", 100_000, "events of a run")
 	flags.IntSliceVar(&f.routers, "routers", []int{1, 2, 4}, "`numbers` of routers; each gets every event")
-	flags.IntSliceVar(&f.pack, "pack", []int{100, 1}, "`numbers` of events in a published message; all but the first for one router only")
+	flags.IntSliceVar(&f.pack, "pack", []int{200, 1}, "`numbers` of events in a published message; all but the first for one router only")
 	flags.StringSliceVar(&f.sync, "sync", []string{"always", "default"}, "when messages are on the disk: `always` before they are acknowledged, or when the message server does so by default")
 	flags.IntVar(&f.opt.Batch, "batch", 100, "statements in a request")
 	flags.DurationVar(&f.opt.Interval, "interval", time.Second, "longest `time` that a batch waits to fill")

@@ -27,8 +27,9 @@ import (
 
 // Limits of what is sent at once.
 const (
-	// packItems and packBytes bound one message. Events are many times cheaper in company.
-	packItems = 100
+	// packItems and packBytes bound one message. Events are many times cheaper in company: a message costs the daemon a
+	// disk write.
+	packItems = 200
 	packBytes = 256 << 10
 	// batchMessages and batchBytes bound one call of the publisher, which costs one disk write.
 	batchMessages = 32
