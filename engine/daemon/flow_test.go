@@ -146,7 +146,7 @@ func flowed(t *testing.T, d *Daemon, n uint64) Status {
 			}
 		}
 		return true
-	}, 30*time.Second, 10*time.Millisecond, "%+v", &s)
+	}, 2*time.Minute, 10*time.Millisecond, "%+v", &s) // a router that was down for long is looked at once a minute
 	require.True(t, s.Agree, "%+v", s)
 	for _, b := range s.Backends {
 		require.Equal(t, n, b.Accepted, b.Name)

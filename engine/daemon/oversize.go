@@ -29,10 +29,7 @@ func (s *stage) smaller(m stream.Message) []stream.Message {
 		if len(items) == 1 {
 			items[0].Event = nil
 		}
-		apart, err := stream.Pack(m.Subject, m.ID+".small", items, 1, 0)
-		if err == nil {
-			return s.ledger.counted(s.backend, router, apart)
-		}
+		return s.ledger.counted(s.backend, router, stream.Pack(m.Subject, m.ID+".small", items, 1, 0))
 	}
 	s.ledger.unsent(s.backend, router, stream.Dropped, reasonTooLarge, max(len(items), 1))
 	s.log.Error("event dropped: its statements are larger than the message server takes; the beginning is kept aside",

@@ -48,8 +48,9 @@ type stage struct {
 	steadily  func(func() error) error // see Daemon.hold
 
 	workers []*transformer
-	trouble *notice // shared by the stages of the backend
-	density float64 // events in a message, lately
+	memory  sync.Pool // of delivery messages
+	trouble *notice   // shared by the stages of the backend
+	density float64   // events in a message, lately
 	// using is the snapshot that the messages under way see, nil between rounds.
 	using atomic.Pointer[Snapshot]
 }
@@ -75,7 +76,7 @@ func newStage(ctx context.Context, d *Daemon, backend string, trouble *notice) (
 	}
 	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, heartbeat: d.opt.Settings.NATS.AckWait / 3, tracing: d.tracing, guard: d.guard, js: d.js, steadily: d.hold, trouble: trouble, density: 1}
 	for range runtime.GOMAXPROCS(0) {
-		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting, current: &d.snapshot, ledger: d.ledger})
+		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting, current: &d.snapshot, ledger: d.ledger, memory: &s.memory})
 	}
 	return s, nil
 }
@@ -275,7 +276,7 @@ func (s *stage) take() *Snapshot {
 // publish stores the delivery messages and waits while their stream is full. Doing it again after a lost answer
 // stores nothing twice.
 func (s *stage) publish(ctx context.Context, out []stream.Message) error {
-	for len(out) > 0 {
+	for first := true; len(out) > 0; first = false {
 		// A stop leaves publishing a few seconds: what is transformed should be stored.
 		pctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stream.DefaultAckWait)
 		grace := context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })
@@ -284,6 +285,9 @@ func (s *stage) publish(ctx context.Context, out []stream.Message) error {
 		cancel()
 		if err == nil {
 			s.trouble.over("statements are stored again")
+			if first {
+				s.recycle(out)
+			}
 			return nil
 		}
 		var left []stream.Message
@@ -313,6 +317,16 @@ func (s *stage) publish(ctx context.Context, out []stream.Message) error {
 		sleep(ctx, fullWait)
 	}
 	return nil
+}
+
+// recycle takes back the memory of messages that were all stored at once. After a failure something may still be about
+// to send them.
+func (s *stage) recycle(out []stream.Message) {
+	for i := range out {
+		if b := out[i].Data; cap(b) <= 2*maxBytes {
+			s.memory.Put(&b)
+		}
+	}
 }
 
 // hold keeps messages in the hands of the stage until the returned function is called.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,6 +39,7 @@ type transformer struct {
 	worker  *mapping.Worker
 	wanted  []*route.Router
 	limits  event.Limits
+	memory  *sync.Pool // of delivery messages
 	// id is what the ids of the messages of the group at hand start with.
 	id string
 	// statements are those of the event at hand.
@@ -161,7 +163,7 @@ func (t *transformer) event(ctx context.Context, snap *Snapshot, b *Backend, ev 
 	critical := snap.critical[ev.Name]
 	for _, router := range t.wanted {
 		if p[router] == nil {
-			p[router] = &stream.Packer{Subject: stream.OutSubject(t.backend, router.Name), ID: t.id + router.Name, MaxItems: maxItems, MaxBytes: maxBytes}
+			p[router] = &stream.Packer{Subject: stream.OutSubject(t.backend, router.Name), ID: t.id + router.Name, MaxItems: maxItems, MaxBytes: maxBytes, Memory: t.memory}
 		}
 		if err := t.pack(p[router], router, ev, made.Statements, critical); err != nil {
 			return err
@@ -213,9 +215,7 @@ func (t *transformer) pack(p *stream.Packer, router *route.Router, ev event.Even
 	if critical {
 		it.Event = ev.JSON
 	}
-	if err := p.Add(it); err != nil {
-		return fmt.Errorf("pack the statements for router %s: %w", router, err)
-	}
+	p.Add(it)
 	return nil
 }
 

@@ -2,13 +2,14 @@ package stream
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/tidwall/gjson"
 )
 
 // Headers of packed messages.
@@ -55,36 +56,96 @@ type Item struct {
 	Event []byte
 }
 
-// meta is the line that precedes an item's documents.
-type meta struct {
-	ID         string   `json:"id"`
-	Name       string   `json:"name,omitempty"`
-	Critical   bool     `json:"critical,omitempty"`
-	Prior      Outcome  `json:"prior,omitempty"`
-	Statements []string `json:"statements"`
-	Event      bool     `json:"event,omitempty"`
+// The keys of the line that precedes an item's documents. Those of no value are left out.
+const (
+	keyID         = "id"
+	keyName       = "name"
+	keyCritical   = "critical"   // true
+	keyPrior      = "prior"      // Item.Prior as a number
+	keyStatements = "statements" // their ids
+	keyEvent      = "event"      // true: the original event follows the statements
+)
+
+// appendMeta appends the line of an item.
+func appendMeta(dst []byte, it *Item) []byte {
+	dst = gjson.AppendJSONString(append(dst, `{"`+keyID+`":`...), it.ID)
+	if it.Name != "" {
+		dst = gjson.AppendJSONString(append(dst, `,"`+keyName+`":`...), it.Name)
+	}
+	if it.Critical {
+		dst = append(dst, `,"`+keyCritical+`":true`...)
+	}
+	if it.Prior != 0 {
+		dst = strconv.AppendUint(append(dst, `,"`+keyPrior+`":`...), uint64(it.Prior), 10)
+	}
+	dst = append(dst, `,"`+keyStatements+`":[`...)
+	for i := range it.Statements {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = gjson.AppendJSONString(dst, it.Statements[i].ID)
+	}
+	dst = append(dst, ']')
+	if len(it.Event) > 0 {
+		dst = append(dst, `,"`+keyEvent+`":true`...)
+	}
+	return append(dst, '}', '\n')
+}
+
+// readMeta reads the line of an item: the item with the ids of its statements, and whether the event follows. Keys that
+// it does not know are skipped.
+func readMeta(line []byte) (it Item, event, ok bool) {
+	if !gjson.ValidBytes(line) {
+		return it, false, false
+	}
+	meta := gjson.ParseBytes(line)
+	ok = meta.IsObject()
+	text := func(v gjson.Result) string {
+		ok = ok && v.Type == gjson.String
+		return v.Str
+	}
+	truth := func(v gjson.Result) bool {
+		ok = ok && v.IsBool()
+		return v.Type == gjson.True
+	}
+	meta.ForEach(func(key, v gjson.Result) bool {
+		switch key.Str {
+		case keyID:
+			it.ID = text(v)
+		case keyName:
+			it.Name = text(v)
+		case keyCritical:
+			it.Critical = truth(v)
+		case keyPrior:
+			n, err := strconv.ParseUint(v.Raw, 10, 8)
+			it.Prior, ok = Outcome(n), ok && err == nil
+		case keyStatements:
+			ok = ok && v.IsArray()
+			it.Statements = nil
+			v.ForEach(func(_, id gjson.Result) bool {
+				it.Statements = append(it.Statements, Statement{ID: text(id)})
+				return ok
+			})
+		case keyEvent:
+			event = truth(v)
+		}
+		return ok
+	})
+	return it, event, ok && len(it.Statements) > 0
 }
 
 // AppendItem packs an item onto dst. The format is lines of JSON: one line that describes the item, one line per
 // statement, and one line with the original event where there is one. Line ends inside the documents, which can
 // only be white space, become blanks.
-func AppendItem(dst []byte, it Item) ([]byte, error) {
-	m := meta{ID: it.ID, Name: it.Name, Critical: it.Critical, Prior: it.Prior, Event: len(it.Event) > 0, Statements: make([]string, len(it.Statements))}
-	for i, s := range it.Statements {
-		m.Statements[i] = s.ID
-	}
-	b, err := json.Marshal(m)
-	if err != nil {
-		return dst, fmt.Errorf("%w: pack item: %w", ErrFrame, err)
-	}
-	dst = append(append(dst, b...), '\n')
+func AppendItem(dst []byte, it Item) []byte {
+	dst = appendMeta(dst, &it)
 	for _, s := range it.Statements {
 		dst = appendLine(dst, s.JSON)
 	}
-	if m.Event {
+	if len(it.Event) > 0 {
 		dst = appendLine(dst, it.Event)
 	}
-	return dst, nil
+	return dst
 }
 
 func appendLine(dst, doc []byte) []byte {
@@ -117,6 +178,9 @@ type Packer struct {
 	// MaxItems and MaxBytes bound a message; 0: no limit. An item that is over MaxBytes by itself stands in a message
 	// of its own.
 	MaxItems, MaxBytes int
+	// Memory, if set, is where the memory of messages comes from: a *[]byte, or nil for none. Who publishes them may put
+	// it there again.
+	Memory *sync.Pool
 
 	out  []Message
 	data []byte
@@ -131,15 +195,14 @@ const (
 )
 
 // Add packs an item; its statements are not used any more when it returns.
-func (p *Packer) Add(it Item) error {
-	was := len(p.data)
-	var err error
-	if p.data, err = AppendItem(p.data, it); err != nil {
-		return err
+func (p *Packer) Add(it Item) {
+	if p.data == nil {
+		p.data = p.memory()
 	}
+	was := len(p.data)
+	p.data = AppendItem(p.data, it)
 	if p.n > 0 && p.MaxBytes > 0 && len(p.data) > p.MaxBytes {
-		// The memory is as large as the message before will need.
-		last := append(make([]byte, 0, cap(p.data)), p.data[was:]...)
+		last := append(p.memory(), p.data[was:]...)
 		p.data = p.data[:was]
 		p.flush()
 		p.data = last
@@ -154,7 +217,15 @@ func (p *Packer) Add(it Item) error {
 	if p.n++; p.MaxItems > 0 && p.n >= p.MaxItems {
 		p.flush()
 	}
-	return nil
+}
+
+func (p *Packer) memory() []byte {
+	if p.Memory != nil {
+		if b, ok := p.Memory.Get().(*[]byte); ok {
+			return (*b)[:0]
+		}
+	}
+	return make([]byte, 0, min(max(p.MaxBytes, 1<<10), 16<<10))
 }
 
 func (p *Packer) flush() {
@@ -172,14 +243,12 @@ func (p *Packer) Messages() []Message {
 }
 
 // Pack puts items, in order, into as few messages as the limits of a Packer allow.
-func Pack(subject, id string, items []Item, maxItems, maxBytes int) ([]Message, error) {
+func Pack(subject, id string, items []Item, maxItems, maxBytes int) []Message {
 	p := Packer{Subject: subject, ID: id, MaxItems: maxItems, MaxBytes: maxBytes}
 	for _, it := range items {
-		if err := p.Add(it); err != nil {
-			return nil, err
-		}
+		p.Add(it)
 	}
-	return p.Messages(), nil
+	return p.Messages()
 }
 
 // Unpack reads the items of a message. They share memory with data. Its errors wrap ErrFrame.
@@ -203,19 +272,17 @@ func Unpack(h nats.Header, data []byte) ([]Item, error) {
 	}
 	items := make([]Item, 0, min(n, 1024))
 	for len(rest) > 0 {
-		l, ok := line()
-		var m meta
-		if !ok || json.Unmarshal(l, &m) != nil || len(m.Statements) == 0 || len(m.Statements) > len(rest) {
+		l, _ := line() // nothing is no description
+		it, event, ok := readMeta(l)
+		if !ok || len(it.Statements) > len(rest) {
 			return nil, fmt.Errorf("%w: item %d of %d has no readable description", ErrFrame, len(items)+1, n)
 		}
-		it := Item{ID: m.ID, Name: m.Name, Critical: m.Critical, Prior: m.Prior, Statements: make([]Statement, len(m.Statements))}
-		for i, id := range m.Statements {
-			if l, ok = line(); !ok {
+		for i := range it.Statements {
+			if it.Statements[i].JSON, ok = line(); !ok {
 				return nil, fmt.Errorf("%w: item %d of %d ends early", ErrFrame, len(items)+1, n)
 			}
-			it.Statements[i] = Statement{ID: id, JSON: l}
 		}
-		if m.Event {
+		if event {
 			if it.Event, ok = line(); !ok {
 				return nil, fmt.Errorf("%w: item %d of %d ends early", ErrFrame, len(items)+1, n)
 			}

@@ -319,17 +319,13 @@ func (w *Worker) republish(ctx context.Context, p *parcel, items []part, attempt
 	var stored []int
 	fresh := 0
 	for i, it := range items {
-		data, err := AppendItem(nil, it.item)
-		if err != nil {
-			return err
-		}
 		h := packedHeader(1)
 		h.Set(HeaderAttempts, strconv.Itoa(attempts))
 		h.Set(HeaderFirst, strconv.FormatInt(p.first.UnixMilli(), 10))
 		if !notBefore.IsZero() {
 			h.Set(HeaderNotBefore, strconv.FormatInt(notBefore.UnixMilli(), 10))
 		}
-		msgs[i] = Message{Subject: OutSubject(w.cfg.Backend, w.cfg.Router), ID: fmt.Sprintf("apart.%s.%d", p.id, it.at), Header: h, Data: data, Stored: func(seq uint64) {
+		msgs[i] = Message{Subject: OutSubject(w.cfg.Backend, w.cfg.Router), ID: fmt.Sprintf("apart.%s.%d", p.id, it.at), Header: h, Data: AppendItem(nil, it.item), Stored: func(seq uint64) {
 			stored = append(stored, it.at)
 			if w.pub.Run.New(seq) {
 				fresh++

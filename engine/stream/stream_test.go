@@ -11,9 +11,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
@@ -369,17 +371,16 @@ func item(id string, n int, critical bool) Item {
 func TestPackUnpack(t *testing.T) {
 	items := []Item{item("a", 1, false), item("b", 3, true), item("c", 1, false)}
 	items[2].Prior = Dropped
+	items[0].Name = "\"ä\"\n\u2028<&>\\"
 	items[2].Statements[0].JSON = []byte("{\n \"x\": 1\r\n}")
 	for _, tt := range []struct{ maxItems, maxBytes, messages int }{{0, 0, 1}, {1, 0, 3}, {2, 0, 2}, {0, 1, 3}, {16, 1 << 20, 1}} {
-		msgs, err := Pack("s", "id", items, tt.maxItems, tt.maxBytes)
-		require.NoError(t, err)
+		msgs := Pack("s", "id", items, tt.maxItems, tt.maxBytes)
 		assert.Len(t, msgs, tt.messages)
 		var got []Item
 		for i, m := range msgs {
 			its, err := Unpack(m.Header, m.Data)
 			require.NoError(t, err)
-			alone, err := Pack("s", "id", its, 0, 0)
-			require.NoError(t, err)
+			alone := Pack("s", "id", its, 0, 0)
 			_, sum, _ := strings.Cut(strings.TrimPrefix(alone[0].ID, "id."), ".")
 			assert.Equal(t, fmt.Sprintf("id.%d.%s", i, sum), m.ID, "the id tells which items are in the message")
 			got = append(got, its...)
@@ -392,8 +393,7 @@ func TestPackUnpack(t *testing.T) {
 }
 
 func TestUnpackRefuses(t *testing.T) {
-	good, err := Pack("s", "id", []Item{item("a", 2, true)}, 0, 0)
-	require.NoError(t, err)
+	good := Pack("s", "id", []Item{item("a", 2, true)}, 0, 0)
 	h, d := good[0].Header, good[0].Data
 	cut := bytes.SplitAfter(d, []byte("\n"))
 	for name, tt := range map[string]struct {
@@ -411,6 +411,12 @@ func TestUnpackRefuses(t *testing.T) {
 		"no meta":     {h, []byte("nonsense\n")},
 		"no docs":     {h, []byte("{}\n")},
 		"bad prior":   {h, []byte(`{"statements":["a"],"prior":"x"}` + "\n{}\n")},
+		"huge prior":  {h, []byte(`{"statements":["a"],"prior":256}` + "\n{}\n")},
+		"bad id":      {h, []byte(`{"id":1,"statements":["a"]}` + "\n{}\n")},
+		"bad ids":     {h, []byte(`{"statements":["a",2]}` + "\n{}\n{}\n")},
+		"ids no list": {h, []byte(`{"statements":"a"}` + "\n{}\n")},
+		"bad truth":   {h, []byte(`{"statements":["a"],"critical":"yes"}` + "\n{}\n")},
+		"a list":      {h, []byte(`["a"]` + "\n{}\n")},
 	} {
 		_, err := Unpack(tt.h, tt.d)
 		assert.ErrorIs(t, err, ErrFrame, name)
@@ -465,7 +471,7 @@ func TestEvents(t *testing.T) {
 }
 
 func FuzzUnpack(f *testing.F) {
-	good, _ := Pack("s", "id", []Item{item("a", 2, true), item("b", 1, false)}, 0, 0)
+	good := Pack("s", "id", []Item{item("a", 2, true), item("b", 1, false)}, 0, 0)
 	f.Add(good[0].Data, 2)
 	f.Add([]byte(`{"statements":["a"]}`+"\n{}\n"), 1)
 	f.Fuzz(func(t *testing.T, data []byte, n int) {
@@ -474,8 +480,7 @@ func FuzzUnpack(f *testing.F) {
 			assert.True(t, errors.Is(err, ErrFrame))
 			return
 		}
-		msgs, err := Pack("s", "id", items, 0, 0)
-		require.NoError(t, err)
+		msgs := Pack("s", "id", items, 0, 0)
 		again, err := Unpack(msgs[0].Header, msgs[0].Data)
 		require.NoError(t, err)
 		assert.Equal(t, len(items), len(again))
@@ -531,4 +536,41 @@ func BenchmarkPublish(b *testing.B) {
 			}
 		}
 	}
+}
+
+// statements are items as a played video makes them.
+func statements(n int) []Item {
+	items := make([]Item, n)
+	for i := range items {
+		id := uuid.NewString()
+		items[i] = Item{ID: id, Name: "play_video", Statements: []Statement{{ID: id, JSON: fmt.Appendf(nil, `{"id":%q,"x":%q}`, id, strings.Repeat("x", 1200))}}}
+	}
+	return items
+}
+
+func BenchmarkPack(b *testing.B) {
+	items := statements(200)
+	pool := &sync.Pool{}
+	b.ReportAllocs()
+	for b.Loop() {
+		p := Packer{Subject: "s", ID: "id", MaxItems: len(items), Memory: pool}
+		for _, it := range items {
+			p.Add(it)
+		}
+		data := p.Messages()[0].Data
+		pool.Put(&data)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(items)), "ns/event")
+}
+
+func BenchmarkUnpack(b *testing.B) {
+	items := statements(200)
+	msgs := Pack("s", "id", items, 0, 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Unpack(msgs[0].Header, msgs[0].Data); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(items)), "ns/event")
 }

@@ -150,8 +150,7 @@ func newRig(t *testing.T, top Topology, bucket int64) *rig {
 func (r *rig) publish(t *testing.T, router string, pack int, items ...Item) {
 	t.Helper()
 	r.seq++
-	msgs, err := Pack(OutSubject("xapi", router), fmt.Sprint("in", r.seq), items, pack, 0)
-	require.NoError(t, err)
+	msgs := Pack(OutSubject("xapi", router), fmt.Sprint("in", r.seq), items, pack, 0)
 	require.NoError(t, r.pub.Publish(t.Context(), msgs...))
 }
 
