@@ -118,6 +118,7 @@ func TestEventsOfAMessageThatComesTwice(t *testing.T) {
 	}
 	for _, m := range twice {
 		w.handle(t.Context(), t.Context(), []jetstream.Msg{m})
+		w.settled(t.Context(), t.Context())
 	}
 	r.drained(t)
 	assert.Equal(t, map[string]int{"lrs delivered": 4}, r.tally.all())
