@@ -225,6 +225,9 @@ func sumWriter(node Node, terms []lowered) TextWriter {
 				}
 				return dst[:start], v
 			}
+			if len(dst)-start > maxMemory {
+				return dst[:start], f.exceed(tooMuchMemory)
+			}
 		}
 		return dst, v
 	}

@@ -140,6 +140,9 @@ func writeASCII(ops []asciiOp, f *expr.Frame, dst []byte) ([]byte, expr.Value) {
 				i += o.jump - 1
 			}
 		}
+		if len(dst)-begin > maxOutput || f.Over() != nil {
+			return failed(tooLarge(f), o.field())
+		}
 	}
 	if len(dst) == begin {
 		return dst, expr.NullValue

@@ -39,6 +39,7 @@ func TestBounds(t *testing.T) {
 	}
 	tests := []struct{ name, yaml, reason string }{
 		{"sums", doubled(`${A + A}`), tooLarge},
+		{"sums in a statement", "events: {e: null}\nlet: {a: '${get_text(\"data.large\")" + strings.Repeat(` + get_text("data.large")`, 30) + "}'}\nstatement: {v: '${a" + strings.Repeat(" + a", 30) + "}'}\n", tooLarge},
 		{"lists", doubled(`${[A, A]}`), tooLarge},
 		{"sums of lists", doubled(`'${(is_list(A) ? A : [A]) + (is_list(A) ? A : [A])}'`), tooLarge},
 		{"objects", doubled(`'${{"a": A, "b": A}}'`), tooLarge},
