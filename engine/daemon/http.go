@@ -139,10 +139,15 @@ func (d *Daemon) serveReload(w http.ResponseWriter, r *http.Request) {
 
 func (d *Daemon) serveReady(w http.ResponseWriter, r *http.Request) {
 	snap := d.snapshot.Load()
-	ready := d.ready.Load() && d.nc.IsConnected()
+	disk := d.storeStatus()
+	refuses := disk != nil && disk.State != store.OK
+	ready := d.ready.Load() && d.nc.IsConnected() && !refuses
 	detail := map[string]any{"ready": ready}
 	if d.visitors.Allow(r) {
 		d.readyDetail(snap, detail)
+		if refuses {
+			detail["store"] = disk.Reason
+		}
 	}
 	code := http.StatusOK
 	if !ready {
@@ -161,9 +166,6 @@ func (d *Daemon) readyDetail(snap *Snapshot, detail map[string]any) {
 	}
 	if keys := d.waitsForRestart(); len(keys) > 0 {
 		detail["restart"] = keys
-	}
-	if s := d.storeStatus(); s != nil && s.State != store.OK {
-		detail["ready"], detail["store"] = false, s.Reason
 	}
 	if l := lookupStatus(snap); l != nil && l.Error != "" {
 		detail["lookups"] = l.Error

@@ -27,7 +27,7 @@ func TestConfigErrors(t *testing.T) {
 		{mysql.Config{DSN: "erbd:s3cret@tcp(db:3306)/edxapp?timeout=s3cret"}, "unusable mysql settings: lookup.dsn cannot be read: write it as user:password@tcp(host:3306)/database"},
 		{mysql.Config{DSN: dsn + "?tls=s3cret"}, "unusable mysql settings: lookup.dsn cannot be read: write it as user:password@tcp(host:3306)/database"},
 		{mysql.Config{DSN: dsn, Cert: "a"}, "unusable mysql settings: lookup.tls needs cert and key together"},
-		{mysql.Config{DSN: dsn, CA: filepath.Join(dir, "none")}, "unusable mysql settings: lookup.tls.ca: open " + filepath.Join(dir, "none") + ": no such file or directory"},
+		{mysql.Config{DSN: dsn, CA: filepath.Join(dir, "none")}, "unusable mysql settings: lookup.tls.ca: stat " + filepath.Join(dir, "none") + ": no such file or directory"},
 		{mysql.Config{DSN: dsn, CA: junk}, "unusable mysql settings: lookup.tls.ca: " + junk + " holds no PEM certificate"},
 		{mysql.Config{DSN: dsn, Cert: junk, Key: junk}, "unusable mysql settings: lookup.tls: tls: failed to find any PEM data in certificate input"},
 	}
