@@ -54,7 +54,7 @@ type Latency struct {
 // Backlog is the start of a daemon for whose routers events wait.
 type Backlog struct {
 	Events int `json:"events"`
-	// Start is the time until the daemon is ready, PerSec the rate at which it then delivers; CPU includes the start.
+	// Start is the time until the daemon is ready; PerSec and CPU are from the start of its process to the last delivery.
 	Start  float64 `json:"start_seconds"`
 	PerSec float64 `json:"events_per_second"`
 	CPU    float64 `json:"cpu_us_per_event"`
@@ -86,7 +86,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	for _, run := range r.Runs {
 		if b := run.Backlog; b != nil {
-			fmt.Fprintf(w, "\n%s: a daemon with a backlog of %d events starts in %.0f ms and delivers %.0f events/s, %.1f µs CPU/event, peak %s MB\n",
+			fmt.Fprintf(w, "\n%s: a daemon with a backlog of %d events is ready in %.0f ms and delivers %.0f events/s from its start, %.1f µs CPU/event, peak %s MB\n",
 				run.Setup, b.Events, 1000*b.Start, b.PerSec, b.CPU, megabytes(b.Peak))
 		}
 	}
