@@ -19,7 +19,8 @@ import (
 
 // The bounds of one round of a stage.
 const (
-	// roundEvents bounds what is in memory; roundMessages is half of what the consumer gives out, since there are two hands.
+	// roundEvents bounds what is in memory, where it is shared by the routers; roundMessages is half of what the consumer
+	// gives out, since there are two hands.
 	roundEvents   = 4000
 	roundMessages = stream.DefaultMaxPending / hands
 	roundWait     = time.Second
@@ -147,7 +148,8 @@ func (s *stage) fetch() (msgs []jetstream.Msg, err error) {
 	if err := take(s.consumer.Fetch(1, jetstream.FetchMaxWait(roundWait))); err != nil || len(msgs) == 0 {
 		return msgs, ignoreTimeout(err)
 	}
-	more := min(int(float64(roundEvents-events)/max(s.density, float64(events))), roundMessages-1)
+	routers := len(s.snapshot.Load().Routers.Backend(s.backend))
+	more := min(int(float64(roundEvents/max(routers, 1)-events)/max(s.density, float64(events))), roundMessages-1)
 	if more > 0 {
 		err = take(s.consumer.FetchNoWait(more))
 	}

@@ -40,6 +40,7 @@ type transformer struct {
 	wanted  []*route.Router
 	limits  event.Limits
 	memory  *sync.Pool // of delivery messages
+	size    int        // of a delivery message, lately
 	// id is what the ids of the messages of the group at hand start with.
 	id string
 	// statements are those of the event at hand.
@@ -80,7 +81,9 @@ func (t *transformer) group(ctx context.Context, snap *Snapshot, g group) (*resu
 	}
 	for _, router := range snap.Routers.Backend(t.backend) {
 		if p := p[router]; p != nil {
-			r.out = append(r.out, t.ledger.counted(t.backend, router.Name, p.Messages())...)
+			messages := p.Messages()
+			t.size = len(messages[0].Data) * 9 / 8
+			r.out = append(r.out, t.ledger.counted(t.backend, router.Name, messages)...)
 		}
 	}
 	return r, nil
@@ -163,7 +166,7 @@ func (t *transformer) event(ctx context.Context, snap *Snapshot, b *Backend, ev 
 	critical := snap.critical[ev.Name]
 	for _, router := range t.wanted {
 		if p[router] == nil {
-			p[router] = &stream.Packer{Subject: stream.OutSubject(t.backend, router.Name), ID: t.id + router.Name, MaxItems: maxItems, MaxBytes: maxBytes, Memory: t.memory}
+			p[router] = &stream.Packer{Subject: stream.OutSubject(t.backend, router.Name), ID: t.id + router.Name, MaxItems: maxItems, MaxBytes: maxBytes, Memory: t.memory, Size: t.size}
 		}
 		if err := t.pack(p[router], router, ev, made.Statements, critical); err != nil {
 			return err

@@ -181,6 +181,8 @@ type Packer struct {
 	// Memory, if set, is where the memory of messages comes from: a *[]byte, or nil for none. Who publishes them may put
 	// it there again.
 	Memory *sync.Pool
+	// Size is what the memory of a message has room for, in bytes, where there is none in Memory; 0: a little.
+	Size int
 
 	out  []Message
 	data []byte
@@ -225,7 +227,7 @@ func (p *Packer) memory() []byte {
 			return (*b)[:0]
 		}
 	}
-	return make([]byte, 0, min(max(p.MaxBytes, 1<<10), 16<<10))
+	return make([]byte, 0, max(p.Size, 1<<10))
 }
 
 func (p *Packer) flush() {
