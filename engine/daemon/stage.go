@@ -50,18 +50,26 @@ type stage struct {
 
 	workers []*transformer
 	memory  sync.Pool // of delivery messages
-	trouble *notice   // shared by the stages of the backend
-	density float64   // events in a message, lately
+	*crew
+	density float64 // events in a message, lately
 	// using is the snapshot that the messages under way see, nil between rounds.
 	using atomic.Pointer[Snapshot]
 }
 
+// crew is what the stages of a backend share.
+type crew struct {
+	trouble notice
+	// fetching is held by the one that fetches: of two at once each would get every other message, and no group would
+	// have more than one.
+	fetching sync.Mutex
+}
+
 // newStages returns the stages of a backend.
 func newStages(ctx context.Context, d *Daemon, backend string) ([]*stage, error) {
-	trouble := &notice{log: d.log.With("backend", backend)}
+	shared := &crew{trouble: notice{log: d.log.With("backend", backend)}}
 	var list []*stage
 	for range hands {
-		s, err := newStage(ctx, d, backend, trouble)
+		s, err := newStage(ctx, d, backend, shared)
 		if err != nil {
 			return nil, err
 		}
@@ -70,12 +78,12 @@ func newStages(ctx context.Context, d *Daemon, backend string) ([]*stage, error)
 	return list, nil
 }
 
-func newStage(ctx context.Context, d *Daemon, backend string, trouble *notice) (*stage, error) {
+func newStage(ctx context.Context, d *Daemon, backend string, shared *crew) (*stage, error) {
 	c, err := d.js.Consumer(ctx, stream.RawStream, stream.TransformDurable(backend))
 	if err != nil {
 		return nil, fmt.Errorf("intake of backend %s: %w", backend, err)
 	}
-	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, heartbeat: d.opt.Settings.NATS.AckWait / 3, tracing: d.tracing, guard: d.guard, js: d.js, steadily: d.hold, trouble: trouble, density: 1}
+	s := &stage{backend: backend, consumer: c, pub: d.pub, ledger: d.ledger, log: d.log.With("backend", backend), snapshot: &d.snapshot, logs: d.logs, heartbeat: d.opt.Settings.NATS.AckWait / 3, tracing: d.tracing, guard: d.guard, js: d.js, steadily: d.hold, crew: shared, density: 1}
 	for range runtime.GOMAXPROCS(0) {
 		s.workers = append(s.workers, &transformer{backend: backend, log: d.log, waiting: s.waiting, current: &d.snapshot, ledger: d.ledger, memory: &s.memory})
 	}
@@ -134,6 +142,8 @@ func (s *stage) gone(ctx context.Context, err error) bool {
 func (s *stage) tight() bool { return s.guard != nil && s.guard.Tight() != "" }
 
 func (s *stage) fetch() (msgs []jetstream.Msg, err error) {
+	s.fetching.Lock()
+	defer s.fetching.Unlock()
 	events := 0
 	take := func(b jetstream.MessageBatch, err error) error {
 		if err != nil {
