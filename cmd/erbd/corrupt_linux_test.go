@@ -58,13 +58,13 @@ func TestDamagedStore(t *testing.T) {
 	p := newProcess(t, dir, lrs.URL)
 	p.run()
 	js := p.connect()
-	for n := range 10 {
+	for n := range 10 { // one by one: events that come together share a message, and its fate
 		require.NoError(t, p.publish(js, n))
+		p.until("it is transformed", func() bool {
+			s := p.status()
+			return len(s.Routers) == 1 && s.Routers[0].Routed == uint64(n+1)
+		})
 	}
-	p.until("all are transformed", func() bool {
-		s := p.status()
-		return len(s.Routers) == 1 && s.Routers[0].Routed == 10
-	})
 	p.end(syscall.SIGTERM)
 	block := filepath.Join(dir, "jetstream", "$G", "streams", stream.OutStream, "msgs", "1.blk")
 	b, err := os.ReadFile(block)
