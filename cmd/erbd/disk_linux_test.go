@@ -39,7 +39,7 @@ func newProcess(t *testing.T, storeDir, lrsURL string) *process {
 		p.write(name, text)
 	}
 	p.nats, p.http = freeAddress(t), freeAddress(t)
-	p.write("erbd.yaml", fmt.Sprintf("nats: {store: '%s', listen: '%s'}\nhttp: {listen: '%s'}\nmappings: mappings\nfilters: filters\nrouters: routers.yaml\n"+
+	p.write("erbd.yaml", fmt.Sprintf("nats: {store: '%s', listen: '%s', ack_wait: 2s}\nhttp: {listen: '%s'}\nmappings: mappings\nfilters: filters\nrouters: routers.yaml\n"+
 		"lookup: {path: lms.json, unknown_users: pseudonym}\nxapi: {names: [play]}\nstate: 'off'\n", storeDir, p.nats, p.http))
 	p.program = p.path("erbd")
 	self, err := os.Executable()
