@@ -460,7 +460,7 @@ func TestImportRows(t *testing.T) {
 		`row 2: has "extra" in its configurations, which no router knows: left out`,
 		`row 5: has backend "other", which is neither xapi nor caliper: left out`,
 	}, im.Notes)
-	assert.Equal(t, []Variable{{"ERB_CALIPER_C_EXAMPLE_COM_TOKEN", "hunter2-token"}, {"ERB_XAPI_LRS_EXAMPLE_COM_PASSWORD", "hunter2-pass"}}, im.Secrets)
+	assert.Equal(t, []Variable{{"ROUTER_CALIPER_C_EXAMPLE_COM_TOKEN", "hunter2-token"}, {"ROUTER_XAPI_LRS_EXAMPLE_COM_PASSWORD", "hunter2-pass"}}, im.Secrets)
 	assert.Equal(t, `xapi:
     - name: lrs-example-com
       enabled: false
@@ -468,7 +468,7 @@ func TestImportRows(t *testing.T) {
       auth:
         scheme: basic
         username: key
-        password: ${env:ERB_XAPI_LRS_EXAMPLE_COM_PASSWORD}
+        password: ${env:ROUTER_XAPI_LRS_EXAMPLE_COM_PASSWORD}
       match_params:
         enterprise_uuid: org_XYZ
         n: 5
@@ -482,7 +482,7 @@ caliper:
       url: https://c.example.com/events
       auth:
         scheme: bearer
-        token: ${env:ERB_CALIPER_C_EXAMPLE_COM_TOKEN}
+        token: ${env:ROUTER_CALIPER_C_EXAMPLE_COM_TOKEN}
       override_args:
         sensor_id: sensor@example.com
       headers:

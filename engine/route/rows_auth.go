@@ -77,9 +77,9 @@ func (im *Imported) auth(r row, backend, name string) *yaml.Node {
 	return a
 }
 
-// secret remembers a value and returns the reference to it.
+// secret remembers a value and returns the reference to it: a variable that is no setting's, which start with ERB_.
 func (im *Imported) secret(r row, backend, name, what, value string) string {
-	v := strings.ToUpper("ERB_" + backend + "_" + strings.ReplaceAll(name, "-", "_") + "_" + what)
+	v := strings.ToUpper("ROUTER_" + backend + "_" + strings.ReplaceAll(name, "-", "_") + "_" + what)
 	for slices.ContainsFunc(im.Secrets, func(s Variable) bool { return s.Name == v }) { // a-b and a_b
 		v += "_"
 	}
