@@ -39,9 +39,8 @@ func TestMain(m *testing.M) {
 // recordStore remembers what it got and answers as told.
 type recordStore struct {
 	*httptest.Server
-	mu    sync.Mutex
-	ids   map[string]int
-	names []string
+	mu  sync.Mutex
+	ids map[string]int
 	// answer, if set, may refuse a request before it is stored.
 	answer atomic.Pointer[func(body []byte) int]
 }

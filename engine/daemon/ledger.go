@@ -32,7 +32,8 @@ type lane struct{ backend, router string }
 //
 // Counters begin at 0 with each process. Carried are the events of messages that another run stored, counted when
 // they are settled or made messages of this run. So routed + carried - settled is exactly what this run handed over and
-// has not settled, after a crash, too: what it publishes a second time is not stored, and not counted, a second time.
+// has not settled, after a crash, too: what it publishes a second time under the same id is not stored, and not counted, a
+// second time; what it then packs with other events is a message of its own, which is delivered and counted again.
 // Of an event that was settled and not acknowledged when the daemon was killed each run counts its own end.
 type ledger struct {
 	mu       sync.Mutex

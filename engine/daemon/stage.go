@@ -169,8 +169,8 @@ func (s *stage) fetch() (msgs []jetstream.Msg, err error) {
 
 // group is a row of intake messages without a gap, whose statements are packed together.
 type group struct {
-	first *jetstream.MsgMetadata // of the first message
 	msgs  []jetstream.Msg
+	metas []*jetstream.MsgMetadata // of the messages
 }
 
 // grouped makes groups of messages, each about a delivery message large. Messages that are not from JetStream, of
@@ -186,11 +186,11 @@ func grouped(msgs []jetstream.Msg) (groups []group) {
 		}
 		n := stream.Count(m)
 		if next != md.Sequence.Stream || events+n > maxItems || bytes+len(m.Data()) > maxBytes {
-			groups = append(groups, group{first: md})
+			groups = append(groups, group{})
 			events, bytes = 0, 0
 		}
 		g := &groups[len(groups)-1]
-		g.msgs = append(g.msgs, msgs[i])
+		g.msgs, g.metas = append(g.msgs, msgs[i]), append(g.metas, md)
 		events, bytes, next = events+n, bytes+len(m.Data()), md.Sequence.Stream+1
 	}
 	return groups
@@ -414,11 +414,4 @@ func (n *notice) over(what string) {
 		n.now = ""
 		n.log.Info(what)
 	}
-}
-
-// current is the trouble that lasts, "" where there is none.
-func (n *notice) current() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.now
 }

@@ -84,7 +84,7 @@ func TestGroups(t *testing.T) {
 	require.NoError(t, batch.Error())
 	var got []string
 	for _, g := range grouped(msgs) {
-		got = append(got, fmt.Sprintf("%d+%d", g.first.Sequence.Stream, len(g.msgs)))
+		got = append(got, fmt.Sprintf("%d+%d", g.metas[0].Sequence.Stream, len(g.msgs)))
 	}
 	require.Equal(t, []string{"1+3", "5+3", "8+1", "9+1"}, got)
 }

@@ -73,9 +73,9 @@ func (t *transformer) group(ctx context.Context, snap *Snapshot, g group) (*resu
 	t.use(snap, b)
 	r := &result{}
 	p := packers{}
-	t.id = fmt.Sprintf("%s.%s-%d.", t.backend, stream.MessageID(g.first), len(g.msgs))
+	t.id = fmt.Sprintf("%s.%s-%d.", t.backend, stream.MessageID(g.metas[0]), len(g.msgs))
 	for i, m := range g.msgs {
-		if err := t.message(ctx, snap, b, m, g.first.Sequence.Stream+uint64(i), p, r); err != nil {
+		if err := t.message(ctx, snap, b, m, g.metas[i], p, r); err != nil {
 			return nil, err
 		}
 	}
@@ -89,14 +89,10 @@ func (t *transformer) group(ctx context.Context, snap *Snapshot, g group) (*resu
 	return r, nil
 }
 
-// message transforms the events of the intake message at a place in the stream.
-func (t *transformer) message(ctx context.Context, snap *Snapshot, b *Backend, m jetstream.Msg, seq uint64, p packers, r *result) error {
-	md, err := m.Metadata()
-	if err != nil {
-		return fmt.Errorf("intake message: %w", err)
-	}
+// message transforms the events of an intake message.
+func (t *transformer) message(ctx context.Context, snap *Snapshot, b *Backend, m jetstream.Msg, md *jetstream.MsgMetadata, p packers, r *result) error {
 	id := t.backend + "." + stream.MessageID(md)
-	r.begin(seq)
+	r.begin(md.Sequence.Stream)
 	n := 0
 	for raw, err := range stream.Events(m.Headers(), m.Data()) {
 		r.tally.accepted++

@@ -42,7 +42,7 @@ func FuzzSpaced(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if !gjson.Valid(s) {
-			t.Skip()
+			return
 		}
 		for _, ascii := range []bool{true, false} {
 			require.Equal(t, string(appendSpacedAny(nil, gjson.Parse(s), ascii)), string(appendSpaced(nil, s, ascii)), s)

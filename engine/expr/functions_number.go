@@ -81,8 +81,8 @@ var timeISOAny = timeFunction("time_iso", true, func(f *Frame, t time.Time) Valu
 func timeISO(f *Frame, arg Value) Value {
 	if arg.kind == Text {
 		start := len(f.scratch)
-		var ok bool
-		if f.scratch, ok = appendCommonTime(f.scratch, arg.str()); ok {
+		if dst, ok := appendCommonTime(f.scratch, arg.str()); ok {
+			f.scratch = dst
 			return plainValue(f.since(start))
 		}
 	}

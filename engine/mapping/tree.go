@@ -160,18 +160,6 @@ func (t *tree) put(m treeMember) {
 	t.members = append(t.members, m)
 }
 
-func (t *tree) member(key string) *tree {
-	if t == nil {
-		return nil
-	}
-	for _, m := range t.members {
-		if m.key == key {
-			return m.value
-		}
-	}
-	return nil
-}
-
 // scalars calls fn for every scalar of the tree and for the $when of its objects.
 func (t *tree) scalars(fn func(n *yamldoc.Node)) {
 	if t == nil {
