@@ -44,7 +44,11 @@ func (a *app) connect(ctx context.Context, s *config.Settings, name string) (*bu
 	}
 	if err != nil {
 		b.close()
-		return nil, cli.Fail(err, "the server must be one that erbd serve works with")
+		hint := "the server must be one that erbd serve works with"
+		if errors.Is(err, context.DeadlineExceeded) {
+			hint = "its disk may be full or broken: \"erbd status\" says why nothing is accepted"
+		}
+		return nil, cli.Fail(err, hint)
 	}
 	return b, nil
 }
